@@ -1,0 +1,1 @@
+"""The HTTP face: routes by audience over the ports."""

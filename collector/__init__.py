@@ -1,0 +1,1 @@
+"""The field: meter models as data, planning, decoding, the bus, polling, relay commands."""

@@ -1,0 +1,1 @@
+"""The vocabulary that all packages speak: quantities, frames, the site, causes, commands."""

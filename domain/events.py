@@ -1,0 +1,68 @@
+"""Things that happened and are kept for ever: the audit trail and the field's incidents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How loudly an event speaks."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+class EventKind(StrEnum):
+    """The closed list of event kinds."""
+
+    METER_SILENT = "meter-silent"
+    METER_BACK = "meter-back"
+    BUS_DOWN = "bus-down"
+    BUS_BACK = "bus-back"
+    CONFIGURATION_FAULT = "configuration-fault"
+    ECHO_FOUND = "echo-found"
+    VALUE_HELD = "value-held"
+    COUNTER_ROLLOVER = "counter-rollover"
+    COUNTER_RESET = "counter-reset"
+    METER_SWAP = "meter-swap"
+    CAUSE_RAISED = "cause-raised"
+    CAUSE_CLEARED = "cause-cleared"
+    COMMAND_SENT = "command-sent"
+    COMMAND_DONE = "command-done"
+    COMMAND_UNPROVEN = "command-unproven"
+    RELAY_MOVED_ALONE = "relay-moved-alone"
+    RESTORE_LOCKED = "restore-locked"
+    TRIPS_LIMITED = "trips-limited"
+    APPROVAL = "approval"
+    TAMPER = "tamper"
+    KEEP_POWER = "keep-power"
+    ROSTER_LOADED = "roster-loaded"
+    POLICY_CHANGED = "policy-changed"
+    STORE_DOWN = "store-down"
+    STORE_BACK = "store-back"
+    SPOOL_FULL = "spool-full"
+    RECORD_DAMAGED = "record-damaged"
+    RECORD_REJECTED = "record-rejected"
+    CLOCK_JUMP = "clock-jump"
+    SERVICE_STARTED = "service-started"
+    SERVICE_STOPPED = "service-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: when, about whom, what kind, who did it, and the particulars.
+
+    `group` names a common cause (a bus, a site): events of one group are one alarm to a person.
+    """
+
+    time: datetime
+    kind: EventKind
+    subject: str
+    message: str
+    severity: Severity = Severity.INFO
+    actor: str = "system"
+    group: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)

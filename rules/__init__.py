@@ -1,0 +1,1 @@
+"""Recent windows in, verdicts out: pure rules over the samples of meters."""

@@ -1,0 +1,1 @@
+"""A virtual campus: real Modbus servers driven by appliance models and recorded traces."""
