@@ -1,14 +1,19 @@
 """A meter model is one file with one frozen table: quantities, addresses, encodings, relay."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.quantities import QUANTITIES, Kind
 from domain.site import Parity
 
-Address = Annotated[int, Field(ge=0, le=0xFFFF)]
-Word = Annotated[int, Field(ge=0, le=0xFFFF)]
+# Strict: a TOML `true` or "11" is a slip of the pen, not an address.
+Address = Annotated[int, Field(strict=True, ge=0, le=0xFFFF)]
+Word = Annotated[int, Field(strict=True, ge=0, le=0xFFFF)]
 Space = Literal["holding", "input", "coil"]
 
 
@@ -35,6 +40,11 @@ class Encoding(StrEnum):
             return 1
         return 4 if self in (Encoding.U64, Encoding.I64) else 2
 
+    @property
+    def signed(self) -> bool:
+        """Say whether a value below zero can be held."""
+        return self in (Encoding.I16, Encoding.I32, Encoding.I64, Encoding.F32)
+
 
 class Group(StrEnum):
     """How often a quantity is read: every sweep, every few sweeps, or only when asked for."""
@@ -50,7 +60,8 @@ class Row(_Frozen):
     `factor` turns the raw number into the quantity's unit (kWh x0.01 to Wh: 10). `bit` is the bit
     of a BIT row (0 = lowest) and `inverted` flips it. `not_available` lists raw values that mean
     "no value" (as unsigned integers). `scale_address` points at a SunSpec scale factor (i16, power
-    of ten). `range` bounds the converted value; outside it is a fault, not a value.
+    of ten); a simulated meter puts `simulated_scale` there. `range` bounds the converted value;
+    outside it is a fault, not a value.
     """
 
     quantity: str
@@ -63,8 +74,22 @@ class Row(_Frozen):
     inverted: bool = False
     not_available: tuple[int, ...] = ()
     scale_address: Address | None = None
+    simulated_scale: Annotated[int, Field(ge=-10, le=10)] = 0
     range: tuple[float, float] | None = None
     note: str = ""
+
+    @cached_property
+    def ratio(self) -> tuple[int, int]:
+        """The factor as an exact fraction, so that 0.1 V steps do not grow binary tails."""
+        return Fraction(str(self.factor)).as_integer_ratio()
+
+    @cached_property
+    def span(self) -> "Span":
+        """The registers that must come in one request: the value and its scale factor."""
+        first, last = self.address, self.address + self.encoding.words - 1
+        if self.scale_address is not None:
+            first, last = min(first, self.scale_address), max(last, self.scale_address)
+        return Span(first=first, last=min(last, 0xFFFF), space=self.space)
 
 
 class Span(_Frozen):
@@ -75,6 +100,10 @@ class Span(_Frozen):
     space: Space = "holding"
     note: str = ""
 
+    def touches(self, space: str, first: int, last: int) -> bool:
+        """Say whether any register from `first` to `last` of that space lies in the span."""
+        return self.space == space and first <= self.last and last >= self.first
+
 
 class Write(_Frozen):
     """One write: function 5 (coil), 6 (register) or 16 (registers), address and words."""
@@ -82,6 +111,12 @@ class Write(_Frozen):
     function: Literal[5, 6, 16]
     address: Address
     words: Annotated[tuple[Word, ...], Field(min_length=1)]
+
+    @property
+    def span(self) -> Span:
+        """The coil or registers that the write changes."""
+        space: Space = "coil" if self.function == 5 else "holding"
+        return Span(first=self.address, last=self.address + len(self.words) - 1, space=space)
 
 
 class Expect(_Frozen):
@@ -117,11 +152,14 @@ class Relay(_Frozen):
 
 class BaseSearch(_Frozen):
     """Addresses are offsets from a base found at run time (SunSpec): the marker words are looked
-    for at each candidate; models are then walked until `model` is met."""
+    for at each candidate; models (id, length, registers) are then walked until `model` is met,
+    at most `max_models` of them. The base is the address of the model's id."""
 
-    candidates: tuple[Address, ...]
-    marker: tuple[Word, ...]
-    model: int
+    candidates: Annotated[tuple[Address, ...], Field(min_length=1)]
+    marker: Annotated[tuple[Word, ...], Field(min_length=1)]
+    model: Word
+    space: Space = "holding"
+    max_models: Annotated[int, Field(ge=1, le=200)] = 40
 
 
 class Fingerprint(_Frozen):
@@ -136,8 +174,9 @@ class Profile(_Frozen):
 
     `max_registers` per read, `max_gap` registers worth reading over, `pause_s` the model wants
     between queries, `forbidden_reads` never touched nor read across, `single_reads` where one
-    address holds more than one register's bytes, `forbidden_writes` never written,
-    `forbidden_functions` never sent.
+    address holds more than one register's bytes (a value there is asked for alone, nothing is read
+    across), `allowed_writes` what may be written besides the relay's own writes,
+    `forbidden_writes` never written, `forbidden_functions` never sent.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -155,10 +194,65 @@ class Profile(_Frozen):
     relay: Relay | None = None
     base: BaseSearch | None = None
     forbidden_reads: tuple[Span, ...] = ()
+    single_reads: tuple[Span, ...] = ()
+    allowed_writes: tuple[Span, ...] = ()
     forbidden_writes: tuple[Span, ...] = ()
-    forbidden_functions: tuple[int, ...] = ()
+    forbidden_functions: tuple[Annotated[int, Field(strict=True, ge=1, le=127)], ...] = ()
     fingerprint: tuple[Fingerprint, ...] = ()
 
     def row(self, quantity: str) -> Row | None:
         """Return the preferred row of a quantity (the first one), or None."""
-        return next((row for row in self.rows if row.quantity == quantity), None)
+        rows = self.rows_of.get(quantity)
+        return rows[0] if rows else None
+
+    @cached_property
+    def rows_of(self) -> Mapping[str, tuple[Row, ...]]:
+        """All rows of each quantity, the preferred one first."""
+        table: dict[str, tuple[Row, ...]] = {}
+        for row in self.rows:
+            table[row.quantity] = (*table.get(row.quantity, ()), row)
+        return table
+
+    def sources(self, quantity: str) -> tuple[Row, ...]:
+        """Return the rows a quantity may be read from, empty where the model lacks it.
+
+        A counter has one source only: two registers of one counter may be a step apart, and a
+        counter that steps back is held as a fault.
+        """
+        rows = self.rows_of.get(quantity, ())
+        known = QUANTITIES.get(quantity)
+        return rows[:1] if known is not None and known.kind is Kind.INTEGER else rows
+
+    def quantities(self, *groups: Group) -> tuple[str, ...]:
+        """Return the quantities of these groups (none named: all), each once, in file order."""
+        return tuple(
+            name for name, rows in self.rows_of.items() if not groups or rows[0].group in groups
+        )
+
+    @property
+    def relay_actions(self) -> Mapping[str, RelayAction]:
+        """The relay's actions by their command word; empty without a relay."""
+        if self.relay is None:
+            return {}
+        actions = {
+            "trip": self.relay.trip,
+            "close": self.relay.close,
+            "keep-power": self.relay.keep_power,
+            "release": self.relay.release,
+        }
+        return {word: action for word, action in actions.items() if action is not None}
+
+    def may_write(self, write: Write) -> bool:
+        """Say whether a write is allowed: the relay's own or inside `allowed_writes`, and never
+        a forbidden function nor a forbidden register."""
+        span = write.span
+        if write.function in self.forbidden_functions:
+            return False
+        if any(bad.touches(span.space, span.first, span.last) for bad in self.forbidden_writes):
+            return False
+        if any(write in action.writes for action in self.relay_actions.values()):
+            return True
+        return any(
+            good.space == span.space and good.first <= span.first and span.last <= good.last
+            for good in self.allowed_writes
+        )
