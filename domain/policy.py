@@ -54,7 +54,10 @@ class MalignantPolicy(_Frozen):
     """Forbidden resistive loads: a step up in power, the power factor of the step, its duration.
 
     `reactive_ratio_max` is |dQ|/dP of the step, used where reactive power can be told.
-    Up to six bands (default: one from `step_w` up).
+    Up to six bands (default: one from `step_w` up). Where the power factor of a step is measured,
+    `quick_hold_s` is enough; without it the step must outlast a motor's start: steady for
+    `hold_s`, or more than `inrush_j` of energy, or above the limit for `swing_hold_s`.
+    A step across a silence longer than `longest_gap_s` can't be told from slow change.
     """
 
     mode: RuleMode = RuleMode.TRIP
@@ -62,6 +65,12 @@ class MalignantPolicy(_Frozen):
     power_factor_min: Factor = 0.96
     reactive_ratio_max: Annotated[float, Field(gt=0, le=2)] = 0.04
     hold_s: Seconds = 3.0
+    quick_hold_s: Seconds = 0.4
+    swing_hold_s: Seconds = 6.0
+    inrush_j: Annotated[float, Field(ge=0, le=1_000_000)] = 4000.0
+    steady_tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    longest_gap_s: Seconds = 120.0
+    power_factor_resolution: Annotated[float, Field(ge=0, le=0.05)] = 0.001
     nominal_voltage_v: Annotated[float, Field(ge=100, le=400)] = 220.0
     bands: Annotated[tuple[Band, ...], Field(max_length=6)] = ()
     white_list: tuple[WhiteListEntry, ...] = ()
