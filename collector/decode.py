@@ -100,7 +100,7 @@ def _convert(row: Row, raw: int, exponent: int) -> tuple[Value, str]:
         value = number * numerator / denominator
     low, high = row_range(row)
     if (low is not None and value < low) or (high is not None and value > high):
-        return None, f"{value:g} is out of range, {_bounds(low, high)} is allowed"
+        return None, f"{value:g} is out of range, {bounds_text(low, high)} is allowed"
     return value, ""
 
 
@@ -137,7 +137,10 @@ def _whole(number: int | float, numerator: int, denominator: int) -> int:
     return math.floor(number * numerator / denominator + 0.5)
 
 
-def _bounds(low: float | None, high: float | None) -> str:
+def bounds_text(low: float | None, high: float | None) -> str:
+    """Write bounds as they are spoken of; None is no bound."""
+    if low is None and high is None:
+        return "any number"
     if low is None:
         return f"up to {high:g}"
     return f"{low:g} and above" if high is None else f"{low:g} to {high:g}"

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Mapping
 
 from collector.decode import Value
+from collector.plan import Block
 from collector.profile import Encoding, Profile, Row
 
 Image = dict[str, dict[int, int]]
@@ -50,6 +51,12 @@ def register_image(
         if row.scale_address is not None:
             registers[base + row.scale_address] = encode_scale(row)[0]
     return image
+
+
+def read_image(image: Image, block: Block) -> list[int]:
+    """Return the words of a block of a register image, 0 where nothing lies."""
+    registers = image.get(block.space, {})
+    return [registers.get(address, 0) for address in range(block.address, block.last + 1)]
 
 
 def split_words(raw: int, count: int, word_order: str) -> tuple[int, ...]:

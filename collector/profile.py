@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,13 @@ Space = Literal["holding", "input", "coil"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy with changes; what was worked out from the old fields is not carried along."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in set(copied.__dict__) - set(type(self).model_fields):
+            del copied.__dict__[name]
+        return copied
 
 
 class Encoding(StrEnum):
@@ -176,7 +183,8 @@ class Profile(_Frozen):
     between queries, `forbidden_reads` never touched nor read across, `single_reads` where one
     address holds more than one register's bytes (a value there is asked for alone, nothing is read
     across), `allowed_writes` what may be written besides the relay's own writes,
-    `forbidden_writes` never written, `forbidden_functions` never sent.
+    `forbidden_writes` never written, `forbidden_functions` never sent. `unverified` says in words
+    what rests on analogy and is to be checked at commissioning.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -197,6 +205,7 @@ class Profile(_Frozen):
     single_reads: tuple[Span, ...] = ()
     allowed_writes: tuple[Span, ...] = ()
     forbidden_writes: tuple[Span, ...] = ()
+    unverified: tuple[str, ...] = ()
     forbidden_functions: tuple[Annotated[int, Field(strict=True, ge=1, le=127)], ...] = ()
     fingerprint: tuple[Fingerprint, ...] = ()
 
