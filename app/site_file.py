@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from collector.catalogue import load_profiles
 from pydantic import ValidationError
 
 from app.roster import read_roster
 from app.settings import Settings
 from app.validation import build, faults_of, read_toml
-from collector.catalogue import load_profiles
 from collector.profile import Profile
 from domain.errors import InvalidInput
 from domain.faults import Fault

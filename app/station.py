@@ -1,0 +1,213 @@
+"""One running station: the stores, the field, the rules and the supervisor, wired together."""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from collector.field import BusRunner, PollSettings
+from control.supervisor import Supervisor
+from rules.engine import RuleEngine
+from storage.recorder import Recorder
+
+from app.field_thread import FieldThread
+from app.latest import LatestTable
+from app.settings import Settings
+from app.stores import Stores, load_policy
+from collector.profile import Profile
+from domain.causes import Verdict
+from domain.clock import Clock
+from domain.errors import StoreUnavailable, StreamFull, UnknownSubject
+from domain.events import Event, EventKind, Severity
+from domain.frame import Sweep, frame_to_bytes
+from domain.policy import Policy
+from domain.ports import RelayDriver, StreamRecord
+from domain.site import Site
+
+VERDICT_QUEUE = 2_000
+LATENCIES_KEPT = 2_000
+SEAL_KEY_NAME = "command-seal"
+_LEVELS = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ALARM: logging.ERROR,
+}
+
+log = structlog.get_logger("station")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a station has done since its start."""
+
+    sweeps: int = 0
+    readings_acknowledged: int = 0
+    readings_refused: int = 0
+    verdicts: int = 0
+    verdicts_dropped: int = 0
+
+
+class Station:
+    """Owns the field's thread and everything that runs on it.
+
+    `start` opens nothing that is not there yet: the stores come in open and are closed by whoever
+    opened them. All callbacks from the field run on the field's loop.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        policy: Policy,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        stores: Stores,
+        clock: Clock,
+    ) -> None:
+        self.site, self.settings, self.stores, self.clock = site, settings, stores, clock
+        self.field = FieldThread()
+        self.latest = LatestTable([meter.name for meter in site.meters])
+        self.counters = Counters()
+        self.rule_latency_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._lock = threading.Lock()
+        self._work: asyncio.Queue[tuple[Sweep, list[Verdict]]] = asyncio.Queue(VERDICT_QUEUE)
+        self._refusing = False
+        zone = ZoneInfo(site.time_zone)
+        seal_key = stores.ledger.secret(SEAL_KEY_NAME)
+        self.engine = RuleEngine(site.meters, policy, zone)
+        self.shadow = self._shadow_engine(settings, zone)
+        self.recorder = Recorder(stores.stream, stores.series, clock, self.on_event)
+        self.supervisor = Supervisor(
+            ledger=stores.ledger,
+            driver_for=self.driver_for,
+            meters=site.meters,
+            policy=policy,
+            clock=clock,
+            seal_key=seal_key,
+            on_event=self.on_event,
+            time_zone=zone,
+        )
+        poll = PollSettings(
+            sweep_every_s=settings.sweep_every_s,
+            slow_every_s=settings.slow_every_s,
+            probe_most_s=settings.probe_most_s,
+        )
+        self.runners = {
+            bus.name: BusRunner(
+                bus=bus,
+                meters=site.meters_on(bus.name),
+                profiles=profiles,
+                clock=clock,
+                on_sweep=self.on_sweep,
+                on_event=self.on_event,
+                settings=poll,
+                seal_key=seal_key,
+            )
+            for bus in site.buses
+            if site.meters_on(bus.name)
+        }
+        self._bus_of = {meter.name: meter.bus for meter in site.meters}
+
+    def start(self) -> None:
+        """Start recording, the field's thread, every bus and the supervisor."""
+        self.recorder.start()
+        self.field.start()
+        self.field.keep_running("supervisor", self.supervisor.run)
+        self.field.keep_running("verdicts", self._act)
+        for name, runner in self.runners.items():
+            self.field.keep_running(f"bus {name}", runner.run)
+        self.on_event(self._event(EventKind.SERVICE_STARTED, f"{len(self.runners)} buses"))
+
+    def stop(self) -> None:
+        """Stop the field, write down what is still in the spool, and say so."""
+        self.field.stop()
+        self.recorder.stop()
+        self.on_event(self._event(EventKind.SERVICE_STOPPED, "stopped by request"))
+
+    def driver_for(self, meter: str) -> RelayDriver:
+        """Return the bus that carries commands to a meter. Raises UnknownSubject."""
+        bus = self._bus_of.get(meter)
+        if bus is None or bus not in self.runners:
+            raise UnknownSubject(f"no meter {meter!r} in the roster")
+        return self.runners[bus]
+
+    def on_sweep(self, sweep: Sweep) -> None:
+        """Take a sweep from the field: spool it, judge it, hand on what the rules said."""
+        self._spool(sweep)
+        self.latest.observe(sweep.frame)
+        begun = self.clock.monotonic()
+        verdicts = self.engine.judge(sweep)
+        if self.shadow:
+            verdicts += self.shadow.judge(sweep)
+        self.rule_latency_s.append(self.clock.monotonic() - begun)
+        self.counters.sweeps += 1
+        self.counters.verdicts += len(verdicts)
+        for verdict in verdicts:
+            if verdict.suspect and self.settings.confirm_reads and not sweep.confirming:
+                self.runners[sweep.bus].confirm(verdict.meter, self.settings.confirm_reads)
+        try:
+            self._work.put_nowait((sweep, verdicts))
+        except asyncio.QueueFull:
+            self.counters.verdicts_dropped += 1
+
+    def on_event(self, event: Event) -> None:
+        """Write an event to the audit trail; if the ledger can't, it is logged at least."""
+        log.log(_LEVELS[event.severity], event.message, kind=event.kind.value, about=event.subject)
+        try:
+            self.stores.ledger.record(event).add_done_callback(_log_failure)
+        except StoreUnavailable as error:
+            log.exception("event not recorded", reason=str(error), kind=event.kind.value)
+
+    async def _act(self) -> None:
+        while True:
+            sweep, verdicts = await self._work.get()
+            await self.supervisor.observe(sweep)
+            if verdicts:
+                await self.supervisor.on_verdicts(verdicts)
+
+    def _spool(self, sweep: Sweep) -> None:
+        rows = sweep.frame.height
+        record = StreamRecord(sweep.id, "sweep", frame_to_bytes(sweep.frame))
+        try:
+            future = self.stores.stream.publish(record)
+        except (StreamFull, StoreUnavailable) as error:
+            self._refused(rows, str(error))
+            return
+        future.add_done_callback(lambda done: self._acknowledged(done, rows))
+
+    def _acknowledged(self, done: "Future[None]", rows: int) -> None:
+        error = done.exception()
+        if error is not None:
+            self._refused(rows, str(error))
+            return
+        with self._lock:
+            self.counters.readings_acknowledged += rows
+            self._refusing = False
+
+    def _refused(self, rows: int, reason: str) -> None:
+        with self._lock:
+            self.counters.readings_refused += rows
+            first, self._refusing = not self._refusing, True
+        if first:
+            message = f"readings can't be kept: {reason}"
+            self.on_event(self._event(EventKind.SPOOL_FULL, message, Severity.ALARM))
+
+    def _event(self, kind: EventKind, message: str, severity: Severity = Severity.INFO) -> Event:
+        return Event(self.clock.now(), kind, self.site.name, message, severity)
+
+    def _shadow_engine(self, settings: Settings, zone: ZoneInfo) -> RuleEngine | None:
+        if not settings.shadow_rules:
+            return None
+        policy = load_policy(Path(settings.shadow_rules))
+        return RuleEngine(self.site.meters, policy, zone, shadow=True)
+
+
+def _log_failure(done: "Future[None]") -> None:
+    error = done.exception()
+    if error is not None:
+        log.error("event not recorded", reason=str(error))
