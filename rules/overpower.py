@@ -5,11 +5,12 @@ from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from domain.causes import CauseKind, Evidence, RuleMode, Verdict
 from domain.policy import GroupPolicy, Policy, SlotState
-from rules.durations import Memory, by_group, fresh, hold, known_if, samples
+from rules.durations import CANNOT_TELL, Judged, Memory, Rows, hold, plain, to_ms, truth
 from rules.schedule import slot_now
 
 RULE = "overpower"
@@ -50,44 +51,53 @@ def judge_overpower(
     def limits(group: GroupPolicy) -> Mapping[str, Any]:
         limit_w, name = limit_now(group, now, zone)
         rule = group.overpower
-        return {
-            "mode": rule.mode.value,
-            "limit_w": limit_w,
-            "limit_name": name,
-            "delay_s": rule.delay_s,
-        }
+        return {"mode": rule.mode, "limit_w": limit_w, "limit": name, "delay_s": rule.delay_s}
 
-    stale_after_s = policy.control.stale_after_s
-    off = pl.col("mode") == RuleMode.OFF.value
-    over = known_if(fresh(stale_after_s), pl.col("power_w") > pl.col("limit_w"))
-    frame = by_group(state, policy, limits).with_columns(
-        condition=pl.when(off).then(pl.lit(value=False)).otherwise(over), value=pl.col("power_w")
+    rows = Rows(state)
+    which, groups = rows.by_group(policy, limits)
+    power_w = rows.number("power_w")
+    limit_w = np.array([group["limit_w"] for group in groups])[which]
+    delay_s = np.array([group["delay_s"] for group in groups])[which]
+    active = np.array([group["mode"] is not RuleMode.OFF for group in groups], np.bool_)[which]
+    told = rows.fresh(policy.control.stale_after_s) & ~np.isnan(power_w)
+    condition = np.where(told, power_w > limit_w, CANNOT_TELL)
+    judged = hold(
+        memory.of(RULE).at(rows.meters),
+        np.where(active, condition, 0).astype(np.int8),
+        power_w,
+        rows.times("time", to_ms(now)),
+        delay_s,
+        policy.control.stale_after_s,
     )
-    judged = hold(frame, memory.of(RULE), now, stale_after_s)
     verdicts = [
-        _verdict(row, now, policy.version) for row in judged.filter("emit").iter_rows(named=True)
+        _verdict(rows, judged, place, groups[which[place]], now, policy.version)
+        for place in judged.worth_saying()
     ]
-    return verdicts, memory.having(RULE, judged)
+    return verdicts, memory.having(RULE, judged.trace)
 
 
-def _verdict(row: Mapping[str, Any], now: datetime, version: int) -> Verdict:
+def _verdict(
+    rows: Rows, judged: Judged, place: int, group: Mapping[str, Any], now: datetime, version: int
+) -> Verdict:
+    row = rows.state.row(place, named=True)
+    trace = judged.trace
     evidence = Evidence(
         rule=RULE,
-        matched={"power_w": row["power_w"], "held_s": row["held_s"], "age_s": row["age_s"]},
-        limits={
-            "limit_w": row["limit_w"],
-            "limit": row["limit_name"],
-            "delay_s": row["delay_s"],
+        matched={
+            "power_w": row["power_w"],
+            "held_s": plain(judged.held_s[place]),
+            "age_s": row["age_s"],
         },
-        samples=samples(row),
+        limits={name: group[name] for name in ("limit_w", "limit", "delay_s")},
+        samples=rows.evidence(place, int(trace.since[place]), trace.first[place], "power_w"),
         policy_version=version,
     )
     return Verdict(
-        meter=row["meter"],
+        meter=rows.meters[place],
         kind=CauseKind.OVERPOWER,
         rule=RULE,
-        mode=RuleMode(row["mode"]),
-        violated=row["verdict"],
+        mode=group["mode"],
+        violated=truth(judged.verdict[place]),
         time=row["time"] or now,
         evidence=evidence,
     )

@@ -6,11 +6,12 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from domain.causes import CauseKind, Evidence, RuleMode, Verdict
 from domain.policy import GroupPolicy, Policy, SchedulePolicy, Slot, SlotState
-from rules.durations import Memory, by_group, hold
+from rules.durations import CANNOT_TELL, Memory, Rows, hold, to_ms, truth
 
 RULE = "schedule"
 # A machine whose clock was lost starts in 1970 or at its build date: no schedule is right then.
@@ -73,50 +74,47 @@ def judge_schedule(
     True while the slot is open, False otherwise, null when the clock is plainly wrong. Verdicts
     are given only when they change or for the first time: whole groups change at once.
     """
-    sane = now.year >= EARLIEST_YEAR
 
     def limits(group: GroupPolicy) -> Mapping[str, Any]:
         slot = slot_now(group.schedule, now, zone)
-        mode = group.schedule.mode
-        is_open = slot.state is SlotState.OPEN and mode is not RuleMode.OFF
-        return {
-            "mode": mode.value,
-            "condition": is_open if sane or mode is RuleMode.OFF else None,
-            "slot": slot.state.value,
-            "day": slot.day,
-            "slot_from": slot.since.isoformat("minutes") if slot.since else "00:00",
-        }
+        is_on = group.schedule.mode is not RuleMode.OFF
+        condition = int(is_on and slot.state is SlotState.OPEN)
+        if is_on and now.year < EARLIEST_YEAR:
+            condition = CANNOT_TELL
+        return {"mode": group.schedule.mode, "condition": condition, "slot": slot}
 
-    frame = by_group(state, policy, limits).with_columns(
-        condition=pl.col("condition").cast(pl.Boolean),
-        value=pl.lit(None, dtype=pl.Float64),
-        delay_s=pl.lit(0.0),
-        time=pl.lit(now).cast(pl.Datetime("ms", "UTC")),
-    )
-    judged = hold(frame, memory.of(RULE), now, policy.control.stale_after_s)
-    changed = judged.filter(
-        pl.col("verdict").ne_missing(pl.col("before")) | pl.col("known").is_null()
+    rows = Rows(state)
+    which, groups = rows.by_group(policy, limits)
+    nothing = np.zeros(len(rows))
+    judged = hold(
+        memory.of(RULE).at(rows.meters),
+        np.array([group["condition"] for group in groups], np.int8)[which],
+        nothing,
+        np.full(len(rows), to_ms(now)),
+        nothing,
+        policy.control.stale_after_s,
     )
     local_time = now.astimezone(zone).isoformat("T", "seconds")
+    evidences = [_evidence(group["slot"], local_time, policy.version) for group in groups]
     verdicts = [
         Verdict(
-            meter=row["meter"],
+            meter=rows.meters[place],
             kind=CauseKind.SCHEDULE,
             rule=RULE,
-            mode=RuleMode(row["mode"]),
-            violated=row["verdict"],
+            mode=groups[which[place]]["mode"],
+            violated=truth(judged.verdict[place]),
             time=now,
-            evidence=_evidence(row, local_time, policy.version),
+            evidence=evidences[which[place]],
         )
-        for row in changed.iter_rows(named=True)
+        for place in np.flatnonzero(judged.changed)
     ]
-    return verdicts, memory.having(RULE, judged)
+    return verdicts, memory.having(RULE, judged.trace)
 
 
-def _evidence(row: Mapping[str, Any], local_time: str, version: int) -> Evidence:
+def _evidence(slot: SlotNow, local_time: str, version: int) -> Evidence:
     return Evidence(
         rule=RULE,
-        matched={"local_time": local_time, "day": row["day"], "slot": row["slot"]},
-        limits={"slot_from": row["slot_from"]},
+        matched={"local_time": local_time, "day": slot.day, "slot": slot.state.value},
+        limits={"slot_from": (slot.since or time(0)).isoformat("minutes")},
         policy_version=version,
     )

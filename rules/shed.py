@@ -10,9 +10,13 @@ import polars as pl
 
 from domain.causes import CauseKind, Evidence, RuleMode, TripCause, Verdict
 from domain.policy import Policy, ShedPolicy
-from rules.durations import fresh
 
 RULE = "shed"
+
+
+def fresh(stale_after_s: float) -> pl.Expr:
+    """True where the meter's last good row is young enough to judge by."""
+    return (pl.col("age_s") <= stale_after_s).fill_null(value=False)
 
 
 @dataclass(frozen=True, slots=True)

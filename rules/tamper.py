@@ -1,36 +1,73 @@
 """Signs of tampering: each is a rule of its own with its own delay and its own evidence."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from domain.causes import CauseKind, Evidence, RuleMode, Verdict
 from domain.policy import GroupPolicy, Policy
-from rules.durations import Memory, by_group, fresh, hold, known_if, samples
+from rules.durations import (
+    CANNOT_TELL,
+    Flags,
+    Floats,
+    Judged,
+    Memory,
+    Rows,
+    Times,
+    Truths,
+    hold,
+    plain,
+    to_ms,
+    truth,
+)
 
 OPEN_RELAY = "tamper-open-relay"
 REVERSE_POWER = "tamper-reverse-power"
 SILENT = "tamper-silent"
 HEAD = "tamper-head"
 RULES = (OPEN_RELAY, REVERSE_POWER, SILENT, HEAD)
+# Silence has no data to trip on, and a head total would cut a whole bus: they only raise alarms.
+ALARM_ONLY = frozenset({SILENT, HEAD})
 # A relay state read longer than this before the current does not say what the relay is now.
 SAME_READING_MS = 500
 
 
+class _Bus:
+    """The meters in question with the limits of each one's group."""
+
+    def __init__(self, rows: Rows, policy: Policy, now: datetime) -> None:
+        self.rows = rows
+        self.stale_after_s = policy.control.stale_after_s
+        self.now_ms = to_ms(now)
+        self.which, self.groups = rows.by_group(policy, _limits)
+        self.at = rows.times("time", self.now_ms)
+        self.age_s = rows.number("age_s")
+        self.power_w = rows.number("power_w")
+        self.is_fresh: Flags = self.age_s <= self.stale_after_s
+
+    def limit(self, name: str) -> Floats:
+        """Return one limit of each meter's group."""
+        return np.array([group[name] for group in self.groups], np.float64)[self.which]
+
+
 @dataclass(frozen=True, slots=True)
 class _Sign:
-    """One sign: which frame it looks at, and the columns its evidence is made of."""
+    """One sign as arrays with a place a meter, and what its evidence is made of."""
 
     rule: str
-    frame: pl.DataFrame
-    matched: tuple[str, ...]
+    condition: Truths
+    value: Floats
+    at: Times
+    delay_s: Floats
+    matched: Mapping[str, Floats]
     limits: tuple[str, ...]
     quantity: str = "power_w"
-    alarm_only: bool = False
+    only: Flags | None = field(default=None)
 
 
 def judge_tamper(
@@ -40,24 +77,23 @@ def judge_tamper(
     living bus, and a head meter above the sum of its rooms.
 
     Null when the readings that a sign needs are stale or missing. Silence and a head total never
-    trip, whatever the mode: the one has no data, the other would cut a whole bus.
+    trip, whatever the mode.
     """
     del zone  # every rule has the same shape; tampering does not look at local time
-    frame = by_group(state, policy, _limits)
-    signs = (
-        _open_relay(frame, policy),
-        _reverse_power(frame, policy),
-        _silent(frame, policy, now),
-        _head(frame, policy),
-    )
+    rows = Rows(state)
+    bus = _Bus(rows, policy, now)
+    active = np.array([group["mode"] is not RuleMode.OFF for group in bus.groups], np.bool_)
     verdicts: list[Verdict] = []
-    for sign in signs:
-        gap_s = policy.control.stale_after_s
-        judged = hold(_unless_off(sign.frame), memory.of(sign.rule), now, gap_s)
-        memory = memory.having(sign.rule, judged)
+    for look in _LOOKS:
+        sign = look(bus)
+        condition = np.where(active[bus.which], sign.condition, 0).astype(np.int8)
+        before = memory.of(sign.rule).at(rows.meters)
+        judged = hold(before, condition, sign.value, sign.at, sign.delay_s, bus.stale_after_s)
+        memory = memory.having(sign.rule, judged.trace)
         verdicts += [
-            _verdict(sign, row, now, policy.version)
-            for row in judged.filter("emit").iter_rows(named=True)
+            _verdict(bus, sign, judged, place, now, policy.version)
+            for place in judged.worth_saying()
+            if sign.only is None or sign.only[place]
         ]
     return verdicts, memory
 
@@ -65,7 +101,7 @@ def judge_tamper(
 def _limits(group: GroupPolicy) -> Mapping[str, Any]:
     rule = group.tamper
     return {
-        "mode": rule.mode.value,
+        "mode": rule.mode,
         "delay_s": rule.delay_s,
         "open_relay_current_a": rule.open_relay_current_a,
         "reverse_power_w": rule.reverse_power_w,
@@ -75,112 +111,127 @@ def _limits(group: GroupPolicy) -> Mapping[str, Any]:
     }
 
 
-def _unless_off(frame: pl.DataFrame) -> pl.DataFrame:
-    off = pl.col("mode") == RuleMode.OFF.value
-    return frame.with_columns(
-        condition=pl.when(off).then(pl.lit(value=False)).otherwise(pl.col("condition"))
-    )
+def _where(told: Flags, condition: Flags) -> Truths:
+    return np.where(told, condition, CANNOT_TELL).astype(np.int8)
 
 
-def _open_relay(frame: pl.DataFrame, policy: Policy) -> _Sign:
+def _open_relay(bus: _Bus) -> _Sign:
     """Current where the relay reads open, both from the same reading where that is told."""
-    together: pl.Expr = pl.lit(value=True)
-    if "relay_time" in frame.columns:
-        apart = (pl.col("time") - pl.col("relay_time")).dt.total_milliseconds().abs()
-        together = apart <= SAME_READING_MS
-    flows = ~pl.col("relay_closed") & (pl.col("current_a") > pl.col("open_relay_current_a"))
+    current_a, closed = bus.rows.number("current_a"), bus.rows.truths("relay_closed")
+    told = bus.is_fresh & ~np.isnan(current_a) & (closed != CANNOT_TELL)
+    if "relay_time" in bus.rows.state.columns:
+        apart = np.abs(bus.at - bus.rows.times("relay_time", 0))
+        told &= apart <= SAME_READING_MS
+    flows = (closed == 0) & (current_a > bus.limit("open_relay_current_a"))
     return _Sign(
         OPEN_RELAY,
-        frame.with_columns(
-            condition=known_if(fresh(policy.control.stale_after_s) & together, flows),
-            value=pl.col("current_a"),
-        ),
-        matched=("current_a", "power_w", "relay_closed"),
-        limits=("open_relay_current_a", "delay_s"),
+        _where(told, flows),
+        current_a,
+        bus.at,
+        bus.limit("delay_s"),
+        {"current_a": current_a, "power_w": bus.power_w},
+        ("open_relay_current_a", "delay_s"),
         quantity="current_a",
     )
 
 
-def _reverse_power(frame: pl.DataFrame, policy: Policy) -> _Sign:
-    back = pl.col("power_w") < -pl.col("reverse_power_w")
+def _reverse_power(bus: _Bus) -> _Sign:
+    told = bus.is_fresh & ~np.isnan(bus.power_w)
     return _Sign(
         REVERSE_POWER,
-        frame.with_columns(
-            condition=known_if(fresh(policy.control.stale_after_s), back), value=pl.col("power_w")
-        ),
-        matched=("power_w",),
-        limits=("reverse_power_w", "delay_s"),
+        _where(told, bus.power_w < -bus.limit("reverse_power_w")),
+        bus.power_w,
+        bus.at,
+        bus.limit("delay_s"),
+        {"power_w": bus.power_w},
+        ("reverse_power_w", "delay_s"),
     )
 
 
-def _silent(frame: pl.DataFrame, policy: Policy, now: datetime) -> _Sign:
-    """Silence counts only while another meter of the bus answers; a meter that has never answered
-    is silent from its first judgement on."""
-    living = pl.col("age_s") <= policy.control.stale_after_s
-    others = living.fill_null(value=False).sum().over("bus") - living.fill_null(value=False)
-    unheard = pl.col("age_s").is_null()
-    heard = (pl.col("age_s") <= pl.col("silent_after_s")).fill_null(value=False)
+def _silent(bus: _Bus) -> _Sign:
+    """Silence counts only while another meter of the bus answers.
+
+    The age is the wait; a meter never heard has none and waits from its first judgement on.
+    """
+    unheard = np.isnan(bus.age_s)
+    heard = ~unheard & (bus.age_s <= bus.limit("silent_after_s"))
+    living = bus.is_fresh
+    names = bus.rows.state["bus"]
+    others = np.zeros(len(bus.rows), np.int64)
+    for name in names.unique().to_list():
+        here = (names == name).to_numpy()
+        others[here] = np.count_nonzero(living[here])
+    others -= living
     return _Sign(
         SILENT,
-        frame.with_columns(
-            condition=pl.when(heard)
-            .then(pl.lit(value=False))
-            .otherwise(known_if(others > 0, ~heard)),
-            value=pl.col("age_s"),
-            # The age is the wait, except for a meter never heard: it is given the same time.
-            delay_s=pl.when(unheard).then(pl.col("silent_after_s")).otherwise(0.0),
-            time=pl.lit(now).cast(pl.Datetime("ms", "UTC")),
-        ),
-        matched=("age_s",),
-        limits=("silent_after_s",),
+        _where(heard | (others > 0), ~heard),
+        bus.age_s,
+        np.full(len(bus.rows), bus.now_ms),
+        np.where(unheard, bus.limit("silent_after_s"), 0.0),
+        {"age_s": bus.age_s},
+        ("silent_after_s",),
         quantity="age_s",
-        alarm_only=True,
     )
 
 
-def _head(frame: pl.DataFrame, policy: Policy) -> _Sign:
+def _head(bus: _Bus) -> _Sign:
     """The head meter against the sum of its rooms; a room that can't be told spoils the sum."""
-    living = fresh(policy.control.stale_after_s) & pl.col("power_w").is_not_null()
-    rooms = (
-        frame.filter(~pl.col("head"))
-        .group_by("bus")
-        .agg(
-            rooms_w=pl.when(living.all()).then(pl.col("power_w").sum()),
-            rooms=pl.len(),
-        )
-    )
-    heads = frame.filter("head").join(rooms, on="bus", how="left", maintain_order="left")
-    most = pl.col("rooms_w") * (1 + pl.col("head_tolerance")) + pl.col("head_loss_w")
+    head = bus.rows.truths("head") == 1
+    rooms_w = np.full(len(bus.rows), np.nan)
+    rooms = np.zeros(len(bus.rows))
+    if head.any():
+        told = bus.is_fresh & ~np.isnan(bus.power_w)
+        names = bus.rows.state["bus"]
+        for name in names.unique().to_list():
+            here = (names == name).to_numpy()
+            below = here & ~head
+            rooms[here] = np.count_nonzero(below)
+            if below.any() and told[below].all():
+                rooms_w[here] = bus.power_w[below].sum()
+    most = rooms_w * (1 + bus.limit("head_tolerance")) + bus.limit("head_loss_w")
+    told_head = head & bus.is_fresh & ~np.isnan(bus.power_w) & ~np.isnan(rooms_w)
     return _Sign(
         HEAD,
-        heads.with_columns(
-            excess_w=pl.col("power_w") - pl.col("rooms_w"),
-            condition=known_if(living, pl.col("power_w") > most),
-            value=pl.col("power_w"),
-        ),
-        matched=("power_w", "rooms_w", "excess_w", "rooms"),
-        limits=("head_tolerance", "head_loss_w", "delay_s"),
-        alarm_only=True,
+        _where(told_head, bus.power_w > most),
+        bus.power_w,
+        bus.at,
+        bus.limit("delay_s"),
+        {
+            "power_w": bus.power_w,
+            "rooms_w": rooms_w,
+            "excess_w": bus.power_w - rooms_w,
+            "rooms": rooms,
+        },
+        ("head_tolerance", "head_loss_w", "delay_s"),
+        only=head,
     )
 
 
-def _verdict(sign: _Sign, row: Mapping[str, Any], now: datetime, version: int) -> Verdict:
-    mode = RuleMode(row["mode"])
-    if sign.alarm_only and mode is RuleMode.TRIP:
+_LOOKS: tuple[Callable[[_Bus], _Sign], ...] = (_open_relay, _reverse_power, _silent, _head)
+
+
+def _verdict(
+    bus: _Bus, sign: _Sign, judged: Judged, place: int, now: datetime, version: int
+) -> Verdict:
+    group, trace = bus.groups[bus.which[place]], judged.trace
+    mode: RuleMode = group["mode"]
+    if sign.rule in ALARM_ONLY and mode is RuleMode.TRIP:
         mode = RuleMode.ALARM
+    matched = {name: plain(values[place]) for name, values in sign.matched.items()}
+    since, first = int(trace.since[place]), float(trace.first[place])
     evidence = Evidence(
         rule=sign.rule,
-        matched={name: row[name] for name in (*sign.matched, "held_s")},
-        limits={name: row[name] for name in sign.limits},
-        samples=samples(row, sign.quantity),
+        matched={**matched, "held_s": plain(judged.held_s[place])},
+        limits={name: group[name] for name in sign.limits},
+        samples=bus.rows.evidence(place, since, first, sign.quantity),
         policy_version=version,
     )
     return Verdict(
-        meter=row["meter"],
+        meter=bus.rows.meters[place],
         kind=CauseKind.TAMPER,
         rule=sign.rule,
         mode=mode,
-        violated=row["verdict"],
-        time=row["time"] or now,
+        violated=truth(judged.verdict[place]),
+        time=bus.rows.state["time"][place] or now,
         evidence=evidence,
     )

@@ -162,7 +162,7 @@ def test_one_memory_serves_several_buses() -> None:
         state(at(5), r1={"power_w": 1500.0}), memory, POLICY, at(5), SHANGHAI
     )
     assert said(verdicts) == {"r1": True}
-    assert sorted(memory.of("overpower")["meter"]) == ["r1", "r2"]
+    assert sorted(memory.of("overpower").meters) == ["r1", "r2"]
 
 
 NIGHT = GroupPolicy(
