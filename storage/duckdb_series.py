@@ -1,0 +1,203 @@
+"""The embedded time-series store: one DuckDB file, clustered by meter, newest values in memory."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from threading import Event, RLock, Thread
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import structlog
+
+from domain.errors import StoreUnavailable
+from domain.ports import Resolution, WriteOutcome
+from domain.site import Meter
+from storage.duckdb_file import DuckDbFile
+from storage.duckdb_tables import MeterNames, SampleTable, create_tables, describe_meters
+from storage.latest_board import LatestBoard
+from storage.series_schema import chosen_values, empty_window, milliseconds, prepare, schema_of
+
+_LOG = structlog.get_logger(__name__)
+
+
+class DuckDbSeries:
+    """TimeSeries in one DuckDB file.
+
+    Rows arrive in a tail table in order of arrival; when it holds `settle_rows` they move, sorted
+    by meter and time, to the settled table, so that one meter's day lies in a few row groups. A
+    batch is one transaction, durable when `write` returns. Rows not newer than the newest of their
+    meter first delete the row they replace, so that a point (meter, time) is there once.
+    A house-keeping thread settles and writes checkpoints when the log exceeds `log_bytes`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        memory_limit_mb: int = 192,
+        threads: int = 2,
+        settle_rows: int = 500_000,
+        log_bytes: int = 64_000_000,
+    ) -> None:
+        self._file = DuckDbFile(path, memory_limit_mb, threads)
+        self._settle_rows = settle_rows
+        self._log_bytes = log_bytes
+        # One thread writes at a time; readers have cursors of their own and never wait for it.
+        self._write_lock = RLock()
+        self._load()
+        self._closing = Event()
+        self._work = Event()
+        self._keeper = Thread(target=self._keep_house, name="duckdb-keeper", daemon=True)
+        self._keeper.start()
+
+    def describe(self, meters: Sequence[Meter]) -> None:
+        """Keep the roster beside the samples, for analysts who open the file."""
+        with self._write_lock:
+            self._ready_to_write()
+            self._numbers(pl.Series([meter.name for meter in meters], dtype=pl.String()))
+            with self._file.transaction() as cursor:
+                describe_meters(cursor, meters)
+
+    def write(self, frame: pl.DataFrame, resolution: Resolution = Resolution.RAW) -> WriteOutcome:
+        """Write rows in one durable transaction. Raises StoreUnavailable with nothing written."""
+        prepared = prepare(frame, resolution)
+        rows = prepared.frame
+        if rows.height:
+            with self._write_lock:
+                self._ready_to_write()
+                numbers = self._numbers(rows["meter"])
+                self._tables[resolution].write(self._file, rows, numbers)
+                if resolution is Resolution.RAW:
+                    self._board.take(numbers, rows)
+            self._wake_keeper()
+        return WriteOutcome(accepted=rows.height, rejected=prepared.rejected)
+
+    def window(
+        self,
+        start: datetime,
+        end: datetime,
+        meters: Sequence[str] | None = None,
+        quantities: Sequence[str] | None = None,
+        resolution: Resolution = Resolution.RAW,
+    ) -> pl.DataFrame:
+        """Return rows with start <= time < end by meter and time: time, meter, quantities."""
+        values = chosen_values(quantities, resolution)
+        names = self._names
+        numbers = None if meters is None else names.known(meters)
+        start_ms, end_ms = milliseconds(start), milliseconds(end)
+        if start_ms >= end_ms or (numbers is not None and not numbers):
+            return empty_window(values, resolution)
+        self._ready_to_read()
+        with self._file.cursor() as cursor:
+            found = self._tables[resolution].read(cursor, start_ms, end_ms, numbers, values)
+        return _ordered(found, names.all(), values, resolution)
+
+    def latest(self, meters: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return the last non-null values of each meter, from memory."""
+        with self._write_lock:
+            names = self._names.all()
+            known = range(len(names)) if meters is None else self._names.known(meters)
+            return self._board.frame(names, sorted(known, key=names.__getitem__))
+
+    def prune(self, resolution: Resolution, older_than: datetime) -> int:
+        """Delete rows with time < older_than and return how many there were."""
+        with self._write_lock:
+            self._ready_to_write()
+            deleted = self._tables[resolution].prune(self._file, milliseconds(older_than))
+        self._wake_keeper()
+        return deleted
+
+    def is_ready(self) -> bool:
+        """Say whether the file answers."""
+        try:
+            self._ready_to_read()
+            with self._file.cursor() as cursor:
+                cursor.execute("SELECT 1").fetchall()
+        except StoreUnavailable:
+            return False
+        return True
+
+    def tidy(self, *, settle: bool = False) -> None:
+        """Settle tails that are full (all of them if `settle`) and write a checkpoint."""
+        with self._write_lock:
+            self._ready_to_write()
+            for table in self._tables.values():
+                if table.tail_rows >= (1 if settle else self._settle_rows):
+                    table.settle(self._file, self._board)
+            with self._file.cursor() as cursor:
+                cursor.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        """Stop the house-keeping and close the file."""
+        self._closing.set()
+        self._work.set()
+        self._keeper.join()
+        with self._write_lock:
+            self._file.close()
+
+    def _load(self) -> None:
+        with self._file.transaction() as cursor:
+            create_tables(cursor)
+            self._names = MeterNames.load(cursor)
+            self._board = LatestBoard()
+            self._tables = {resolution: SampleTable(resolution) for resolution in Resolution}
+            for table in self._tables.values():
+                table.load(cursor, self._board)
+
+    def _ready_to_write(self) -> None:
+        if self._file.is_broken:
+            self._file.revive()
+            self._load()
+
+    def _ready_to_read(self) -> None:
+        if self._file.is_broken:
+            with self._write_lock:
+                self._ready_to_write()
+
+    def _numbers(self, meters: pl.Series) -> npt.NDArray[np.int64]:
+        numbers = self._names.numbers(meters)
+        if numbers.null_count():
+            new = meters.filter(numbers.is_null()).unique(maintain_order=True).to_list()
+            with self._file.transaction() as cursor:
+                longer = self._names.with_added(cursor, new)
+            # Known only once it is committed: a number that was rolled back is given again.
+            self._names = longer
+            numbers = longer.numbers(meters)
+        return numbers.cast(pl.Int64).to_numpy()
+
+    def _is_due(self) -> bool:
+        return self._file.log_bytes() >= self._log_bytes or any(
+            table.tail_rows >= self._settle_rows for table in self._tables.values()
+        )
+
+    def _wake_keeper(self) -> None:
+        if self._is_due():
+            self._work.set()
+
+    def _keep_house(self) -> None:
+        while True:
+            self._work.wait()
+            self._work.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self.tidy()
+            except (StoreUnavailable, duckdb.Error) as error:
+                # Nothing is lost: the rows stay in the tail and the log, and the next write asks again.
+                _LOG.warning("duckdb.tidy_failed", file=str(self._file.path), error=str(error))
+
+
+def _ordered(
+    found: pl.DataFrame, names: Sequence[str], values: Iterable[str], resolution: Resolution
+) -> pl.DataFrame:
+    schema = schema_of(resolution)
+    rank = np.empty(len(names), np.int64)
+    rank[np.argsort(np.array(names, dtype=object), kind="stable")] = np.arange(len(names))
+    keyed = found.with_columns(
+        rank=pl.Series(rank[found["number"].to_numpy()]),
+        meter=pl.Series(list(names), dtype=pl.String()).gather(found["number"]),
+        time=pl.col("time_ms").cast(schema["time"]),
+    ).sort("rank", "time_ms")
+    return keyed.select("time", "meter", *(pl.col(name).cast(schema[name]) for name in values))
