@@ -47,13 +47,22 @@ def read_profile(path: Path) -> tuple[Profile | None, list[Fault]]:
     try:
         profile = Profile.model_validate(data)
     except ValidationError as error:
-        return None, [
-            Fault(f"{path}: {key_path(item['loc'])}", item["msg"]) for item in error.errors()
-        ]
+        return None, [Fault(f"{path}: {key}", message) for key, message in _wrong_keys(error)]
     faults = profile_faults(profile, str(path))
     if profile.name != path.stem:
         faults.append(Fault(f"{path}: name", f"must be the file's name, {path.stem}", profile.name))
     return profile, faults
+
+
+def _wrong_keys(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield key and message of each fault; a container is not blamed for what it contains."""
+    found = [(item["loc"], item["msg"]) for item in error.errors()]
+    for location, message in found:
+        inner = any(
+            len(loc) > len(location) and loc[: len(location)] == location for loc, _ in found
+        )
+        if not inner:
+            yield key_path(location), message
 
 
 def key_path(location: tuple[int | str, ...]) -> str:

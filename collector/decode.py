@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from collector.plan import Block
 from collector.profile import Encoding, Profile, Row
 from domain.faults import Fault
-from domain.quantities import QUANTITIES, Kind
 
 Value = float | int | bool | None
 SCALE_NOT_AVAILABLE = 0x8000
 SCALE_LIMIT = 10
+SIGNED_BITS = {Encoding.I16: 16, Encoding.I32: 32, Encoding.I64: 64}
 
 
 def decode(
@@ -59,9 +59,10 @@ def decode_row(
     Returns the value and "", or None and what is wrong with it ("" where it is just missing).
     """
     start = offset + row.address
-    own = words[start : start + row.encoding.words]
-    if not all(0 <= word <= 0xFFFF for word in own):
-        return None, "a word is not between 0 and 65535"
+    own = words[start : start + row.words]
+    for word in own:
+        if not 0 <= word <= 0xFFFF:
+            return None, "a word is not between 0 and 65535"
     if row.encoding is Encoding.BIT:
         return bool(own[0] >> (row.bit or 0) & 1) ^ row.inverted, ""
     raw = join_words(own, profile.word_order)
@@ -86,30 +87,22 @@ def _exponent(word: int) -> tuple[int | None, str]:
 def _convert(row: Row, raw: int, exponent: int) -> tuple[Value, str]:
     """Turn a raw number into the quantity's unit and kind, within its range."""
     numerator, denominator = row.ratio
-    if exponent >= 0:
+    if exponent > 0:
         numerator *= 10**exponent
-    else:
+    elif exponent < 0:
         denominator *= 10**-exponent
     number = raw_number(row.encoding, raw)
     if isinstance(number, float) and not math.isfinite(number):
         return None, f"{number} is not a number that can be used"
     value: float | int
-    if QUANTITIES[row.quantity].kind is Kind.INTEGER:
+    if row.whole:
         value = _whole(number, numerator, denominator)
     else:
         value = number * numerator / denominator
-    low, high = row_range(row)
+    low, high = row.limits
     if (low is not None and value < low) or (high is not None and value > high):
         return None, f"{value:g} is out of range, {bounds_text(low, high)} is allowed"
     return value, ""
-
-
-def row_range(row: Row) -> tuple[float | None, float | None]:
-    """Return the plausible range of a row: its own, else that of the quantity."""
-    if row.range is not None:
-        return row.range
-    quantity = QUANTITIES[row.quantity]
-    return quantity.lowest, quantity.highest
 
 
 def join_words(words: Sequence[int], word_order: str) -> int:
@@ -124,10 +117,8 @@ def raw_number(encoding: Encoding, raw: int) -> int | float:
     """Read an unsigned raw integer as what the encoding says."""
     if encoding is Encoding.F32:
         return float(struct.unpack(">f", raw.to_bytes(4, "big"))[0])
-    bits = 16 * encoding.words
-    if encoding.signed and raw >> (bits - 1):
-        return raw - (1 << bits)
-    return raw
+    bits = SIGNED_BITS.get(encoding, 0)
+    return raw - (1 << bits) if bits and raw >> (bits - 1) else raw
 
 
 def _whole(number: int | float, numerator: int, denominator: int) -> int:

@@ -23,7 +23,7 @@ def encode_row(profile: Profile, row: Row, value: Value, *, wrap: bool = False) 
             raise ValueError(f"{row.quantity}: a bit can't say that it is missing")
         return (int(bool(value) ^ row.inverted) << (row.bit or 0),)
     raw = _missing(row) if value is None else _raw(row, float_or_int(value), wrap)
-    return split_words(raw, row.encoding.words, profile.word_order)
+    return split_words(raw, row.words, profile.word_order)
 
 
 def encode_scale(row: Row) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ def register_image(
     image: Image = {}
     for row in profile.rows:
         registers = image.setdefault(row.space, {})
-        words: tuple[int, ...] = (0,) * row.encoding.words
+        words: tuple[int, ...] = (0,) * row.words
         if row.quantity in values:
             words = encode_row(profile, row, values[row.quantity], wrap=wrap)
         for offset, word in enumerate(words):
@@ -94,7 +94,7 @@ def _raw(row: Row, value: float | int, wrap: bool) -> int:
         except OverflowError as error:
             raise ValueError(f"{row.quantity}: {value:g} does not fit a 32-bit float") from error
     number = _nearest(value, denominator, numerator)
-    bits = 16 * row.encoding.words
+    bits = 16 * row.words
     low = -(1 << (bits - 1)) if row.encoding.signed else 0
     high = low + (1 << bits) - 1
     if not wrap and not low <= number <= high:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
-from collector.decode import bounds_text, decode_row, row_range
+from collector.decode import bounds_text, decode_row
 from collector.encode import encode_row, encode_scale
 from collector.invariants_relay import relay_complaints
 from collector.profile import Encoding, Group, Profile, Row
@@ -67,7 +67,7 @@ def _scaling(profile: Profile) -> Iterator[Complaint]:
     for index, row in enumerate(profile.rows):
         if row.factor == 0 or not math.isfinite(row.factor):
             yield _key(index, row, "factor"), "must be a finite number other than 0"
-        top = (1 << (16 * row.encoding.words)) - 1
+        top = (1 << (16 * row.words)) - 1
         if any(not 0 <= raw <= top for raw in row.not_available):
             message = f"raw words as one unsigned number, 0 to 0x{top:X}"
             yield _key(index, row, "not_available"), message
@@ -81,7 +81,7 @@ def _ranges(profile: Profile) -> Iterator[Complaint]:
         quantity = QUANTITIES.get(row.quantity)
         if quantity is None or row.encoding is Encoding.BIT or row.factor == 0:
             continue
-        low, high = row_range(row)
+        low, high = row.limits
         key = _key(index, row, "range")
         if row.range is not None:
             yield from _range_order(key, row, quantity.lowest, quantity.highest)
@@ -104,7 +104,7 @@ def _range_order(
     if (lowest is not None and low < lowest) or (highest is not None and high > highest):
         yield key, f"must lie within the quantity's own range, {bounds_text(lowest, highest)}"
     if row.scale_address is None and row.encoding not in (Encoding.F32, Encoding.U64, Encoding.I64):
-        bits = 16 * row.encoding.words - (1 if row.encoding.signed else 0)
+        bits = 16 * row.words - (1 if row.encoding.signed else 0)
         reach = abs(row.factor) * (1 << bits)
         if high > reach:
             yield key, f"{row.encoding.value} x {row.factor:g} reaches {reach:g} at most"
@@ -124,23 +124,23 @@ def _overlaps(profile: Profile) -> Iterator[Complaint]:
 
 
 def _holds(row: Row, address: int) -> bool:
-    return row.address <= address < row.address + row.encoding.words
+    return row.address <= address < row.address + row.words
 
 
 def _clash(row: Row, other: Row) -> bool:
-    if not any(_holds(other, row.address + place) for place in range(row.encoding.words)):
+    if not any(_holds(other, row.address + place) for place in range(row.words)):
         return False
     bits = [one for one in (row, other) if one.encoding is Encoding.BIT]
     if len(bits) == 2:
         return row.bit == other.bit
-    return not (len(bits) == 1 and row.encoding.words == other.encoding.words == 1)
+    return not (len(bits) == 1 and row.words == other.encoding.words == 1)
 
 
 def _reach(profile: Profile) -> Iterator[Complaint]:
     """Every value can be read in one request that touches nothing forbidden."""
     for index, row in enumerate(profile.rows):
         span = row.span
-        if row.address + row.encoding.words - 1 > 0xFFFF:
+        if row.address + row.words - 1 > 0xFFFF:
             yield _key(index, row, "address"), "its last register lies beyond 0xFFFF"
         if span.last - span.first + 1 > profile.max_registers:
             message = f"needs {span.last - span.first + 1} registers at once, max_registers is less"
@@ -160,7 +160,7 @@ def _reach(profile: Profile) -> Iterator[Complaint]:
 
 def _word_order(profile: Profile) -> Iterator[Complaint]:
     """Word order is said, never assumed, where a value takes more than one register."""
-    wide = any(row.encoding.words > 1 for row in profile.rows)
+    wide = any(row.words > 1 for row in profile.rows)
     if wide and "word_order" not in profile.model_fields_set:
         yield "word_order", 'say "high-first" or "low-first": some values take several registers'
 
@@ -196,12 +196,12 @@ def sample_values(row: Row) -> list[float | int | bool]:
     if row.encoding is Encoding.BIT:
         return [False, True]
     step = resolution(row)
-    low, high = row_range(row)
-    bits = 16 * row.encoding.words - (1 if row.encoding.signed else 0)
+    low, high = row.limits
+    bits = 16 * row.words - (1 if row.encoding.signed else 0)
     top = (1 << min(bits, 31)) * step - step
     ceiling = top if high is None else min(high, top)
     floor = -ceiling if low is None else max(low, -ceiling)
-    if QUANTITIES[row.quantity].kind is Kind.INTEGER:
+    if row.whole:
         candidates: list[float | int | bool] = [math.ceil(floor), int(ceiling) // 3]
     else:
         candidates = [floor, floor + (ceiling - floor) / 3, ceiling - step]
@@ -220,7 +220,7 @@ def tolerance(row: Row, value: float) -> float:
     if row.encoding is Encoding.BIT:
         return 0.0
     if row.encoding is Encoding.F32:
-        whole = 1.0 if QUANTITIES[row.quantity].kind is Kind.INTEGER else 0.0
+        whole = 1.0 if row.whole else 0.0
         return abs(value) * 2.0**-23 + whole
     return resolution(row) * 0.500001
 

@@ -50,7 +50,7 @@ def plan_blocks(
     """Return the read requests of least wire time that cover every quantity the model has.
 
     Quantities that the model lacks are left out. `splits` are blocks that once answered exception
-    2: none is asked for again as a whole, nor more than half of its wanted values together.
+    2: each is cut in two and never asked for whole again, down to single values, which always are.
     `base` is added to every address (SunSpec). Raises ValueError if a value can't be read at all
     within the profile's own limits (`invariants` refuses such a profile at load).
     """
@@ -74,8 +74,19 @@ def plan_s(profile: Profile, blocks: Iterable[Block], timing: WireTiming | None 
 
 
 def _improve(search: "_Search", options: Sequence[tuple[Row, ...]]) -> tuple[Block, ...]:
-    """Start from the preferred rows and change one at a time while that saves wire time."""
-    chosen = [rows[0] for rows in options]
+    """Start from all first rows, all second rows and so on, and change one row at a time while
+    that saves wire time; the best end wins."""
+    starts = range(max(len(rows) for rows in options))
+    ends = [
+        _descend(search, options, [rows[min(start, len(rows) - 1)] for rows in options])
+        for start in starts
+    ]
+    return min(ends, key=lambda end: end[0])[1]
+
+
+def _descend(
+    search: "_Search", options: Sequence[tuple[Row, ...]], chosen: list[Row]
+) -> tuple[float, tuple[Block, ...]]:
     cost, plan = search.best(chosen)
     for _ in range(len(options)):
         before = cost
@@ -87,7 +98,7 @@ def _improve(search: "_Search", options: Sequence[tuple[Row, ...]]) -> tuple[Blo
                     chosen, cost, plan = trial, trial_cost, trial_plan
         if cost == before:
             break
-    return plan
+    return cost, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +167,28 @@ class _Search:
         for split in self.splits:
             if split.space != block.space:
                 continue
+            if block.contains(split):
+                return False
             wanted = [
                 (self.base + first, self.base + last)
                 for first, last in spans
                 if split.covers(split.space, self.base + first, self.base + last)
             ]
-            taken = sum(block.covers(block.space, first, last) for first, last in wanted)
-            if block.contains(split) or taken > max(1, (len(wanted) + 1) // 2):
+            cut = _cut(wanted)
+            before = any(block.covers(block.space, *span) for span in wanted[:cut])
+            if before and any(block.covers(block.space, *span) for span in wanted[cut:]):
                 return False
         return True
+
+
+def _cut(spans: Sequence[tuple[int, int]]) -> int:
+    """Return where to cut sorted spans in two: at the widest gap, for a gap that was read over is
+    the likeliest thing to be missing in a meter; in the middle where there is none."""
+    middle = len(spans) // 2
+    gaps = [_widest_gap(spans[place - 1 : place + 1]) for place in range(1, len(spans))]
+    if not any(gaps):
+        return middle
+    return max(range(1, len(spans)), key=lambda place: (gaps[place - 1], -abs(place - middle)))
 
 
 def _widest_gap(run: Sequence[tuple[int, int]]) -> int:

@@ -86,6 +86,25 @@ class Row(_Frozen):
     note: str = ""
 
     @cached_property
+    def words(self) -> int:
+        """Number of registers that the value takes."""
+        return self.encoding.words
+
+    @cached_property
+    def whole(self) -> bool:
+        """Say whether the quantity is counted in whole numbers."""
+        known = QUANTITIES.get(self.quantity)
+        return known is not None and known.kind is Kind.INTEGER
+
+    @cached_property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The plausible range: the row's own, else the quantity's; None is no bound."""
+        known = QUANTITIES.get(self.quantity)
+        if self.range is not None or known is None:
+            return self.range or (None, None)
+        return known.lowest, known.highest
+
+    @cached_property
     def ratio(self) -> tuple[int, int]:
         """The factor as an exact fraction, so that 0.1 V steps do not grow binary tails."""
         return Fraction(str(self.factor)).as_integer_ratio()
@@ -93,7 +112,7 @@ class Row(_Frozen):
     @cached_property
     def span(self) -> "Span":
         """The registers that must come in one request: the value and its scale factor."""
-        first, last = self.address, self.address + self.encoding.words - 1
+        first, last = self.address, self.address + self.words - 1
         if self.scale_address is not None:
             first, last = min(first, self.scale_address), max(last, self.scale_address)
         return Span(first=first, last=min(last, 0xFFFF), space=self.space)
@@ -223,14 +242,14 @@ class Profile(_Frozen):
         return table
 
     def sources(self, quantity: str) -> tuple[Row, ...]:
-        """Return the rows a quantity may be read from, empty where the model lacks it.
+        """Return the rows a quantity may be read from, empty where the model lacks it."""
+        return self._sources.get(quantity, ())
 
-        A counter has one source only: two registers of one counter may be a step apart, and a
-        counter that steps back is held as a fault.
-        """
-        rows = self.rows_of.get(quantity, ())
-        known = QUANTITIES.get(quantity)
-        return rows[:1] if known is not None and known.kind is Kind.INTEGER else rows
+    @cached_property
+    def _sources(self) -> Mapping[str, tuple[Row, ...]]:
+        """A counter has one source only: two registers of one counter may be a step apart, and a
+        counter that steps back is held as a fault."""
+        return {name: rows[:1] if rows[0].whole else rows for name, rows in self.rows_of.items()}
 
     def quantities(self, *groups: Group) -> tuple[str, ...]:
         """Return the quantities of these groups (none named: all), each once, in file order."""
