@@ -9,7 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
-from domain.causes import TripCause
+from domain.causes import CauseKind, TripCause
 from domain.commands import Command, Receipt
 from domain.events import Event, EventKind
 from domain.policy import Policy
@@ -203,12 +203,17 @@ class Ledger(Protocol):
         meter: str | None = None,
         since: datetime | None = None,
         shadow: bool | None = None,
+        kind: CauseKind | None = None,
         limit: int = 1000,
     ) -> list[TripCause]: ...
+
+    def cause(self, cause_id: str) -> TripCause | None: ...
 
     def commands(
         self, *, meter: str | None = None, since: datetime | None = None, limit: int = 1000
     ) -> list[tuple[Command, Receipt | None]]: ...
+
+    def command(self, command_id: str) -> tuple[Command, Receipt | None] | None: ...
 
     def events(
         self,
