@@ -183,7 +183,8 @@ class Ledger(Protocol):
     One connection writes, on its own thread, in group commits; all reads are read-only.
     `record` returns a future that resolves once the rows are durable (TripCause and KeepPower
     rows replace the row of the same id or of the same meter and since; the others are only
-    added, and adding the same id again changes nothing).
+    added, and adding the same id again changes nothing). Lists come newest first; `since` means
+    from then on (of causes: raised from then on). Raises StoreUnavailable.
     """
 
     def save_site(self, site: Site, policy: Policy, actor: str) -> int: ...
