@@ -50,12 +50,17 @@ def plan_blocks(
     """Return the read requests of least wire time that cover every quantity the model has.
 
     Quantities that the model lacks are left out. `splits` are blocks that once answered exception
-    2: each is cut in two and never asked for whole again, down to single values, which always are.
+    2: each is cut in two and never asked for whole again, down to single values. A single value
+    that was refused is taken from another row if it has one, else asked for all the same.
     `base` is added to every address (SunSpec). Raises ValueError if a value can't be read at all
     within the profile's own limits (`invariants` refuses such a profile at load).
     """
     search = _Search(profile, timing or profile_timing(profile), splits, base)
-    options = [rows for name in dict.fromkeys(quantities) if (rows := profile.sources(name))]
+    options = [
+        tuple(row for row in rows if not search.refused(row)) or rows
+        for name in dict.fromkeys(quantities)
+        if (rows := profile.sources(name))
+    ]
     if prod(len(rows) for rows in options) <= MAX_ROW_CHOICES:
         candidates = [search.best(rows) for rows in product(*options)]
         return min(candidates, key=lambda plan: plan[0])[1]
@@ -109,6 +114,12 @@ class _Search:
     timing: WireTiming
     splits: frozenset[Block]
     base: int
+
+    def refused(self, row: Row) -> bool:
+        """Say whether a row was refused when it was asked for by itself."""
+        span = row.span
+        own = Block(row.space, self.base + span.first, span.last - span.first + 1)
+        return own in self.splits
 
     def best(self, rows: Sequence[Row]) -> tuple[float, tuple[Block, ...]]:
         """Return wire time and blocks for exactly these rows."""

@@ -181,3 +181,11 @@ def test_a_split_is_cut_at_the_widest_gap_that_was_read_over():
         Block("holding", 0, 3),
         Block("holding", 6, 2),
     )
+
+
+def test_a_value_refused_at_one_place_is_read_at_the_other():
+    profile = meter(("voltage_v", 0), ("voltage_v", 100))
+    refused = frozenset({Block("holding", 0, 1)})
+    assert plan_blocks(profile, ["voltage_v"], LINE, refused) == (Block("holding", 100, 1),)
+    both = refused | {Block("holding", 100, 1)}
+    assert plan_blocks(profile, ["voltage_v"], LINE, both) == (Block("holding", 0, 1),)
