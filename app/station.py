@@ -77,6 +77,7 @@ class Station:
         self._lock = threading.Lock()
         self._work: asyncio.Queue[tuple[Sweep, list[Verdict]]] = asyncio.Queue(VERDICT_QUEUE)
         self._refusing = False
+        self._policy = policy
         zone = ZoneInfo(site.time_zone)
         seal_key = stores.ledger.secret(SEAL_KEY_NAME)
         self.engine = RuleEngine(site.meters, policy, zone)
@@ -129,6 +130,22 @@ class Station:
         self.recorder.stop()
         self.on_event(self._event(EventKind.SERVICE_STOPPED, "stopped by request"))
 
+    @property
+    def policy(self) -> Policy:
+        """The policy now in force."""
+        return self._policy
+
+    def set_policy(self, policy: Policy, actor: str, reason: str) -> int:
+        """Put a policy into the ledger and in force everywhere; return its version."""
+        version = self.stores.ledger.save_policy(policy, actor, reason)
+        self._policy = policy.model_copy(update={"version": version})
+        self.field.submit(self._take_policy(self._policy)).result(COMMAND_WITHIN_S)
+        return version
+
+    def order(self, action: Action, meter: str, who: str, reason: str) -> "Future[Any]":
+        """Hand an order to the supervisor; the future ends with its command and receipt."""
+        return self.field.submit(self.supervisor.request(action, meter, who, reason))
+
     def driver_for(self, meter: str) -> RelayDriver:
         """Return the bus that carries commands to a meter. Raises UnknownSubject."""
         bus = self._bus_of.get(meter)
@@ -162,6 +179,10 @@ class Station:
             self.stores.ledger.record(event).add_done_callback(_log_failure)
         except StoreUnavailable as error:
             log.exception("event not recorded", reason=str(error), kind=event.kind.value)
+
+    async def _take_policy(self, policy: Policy) -> None:
+        self.engine.set_policy(policy)
+        await self.supervisor.set_policy(policy)
 
     async def _act(self) -> None:
         while True:

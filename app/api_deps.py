@@ -1,0 +1,94 @@
+"""Gives the HTTP face what it needs of a station."""
+
+import asyncio
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+
+from api.deps import ApiDeps, BusStats, CommandRequest, StationStats
+from app.demo.summary import quantile
+from app.station import Station
+from domain.commands import Command, Receipt
+
+
+def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
+    """Wire the API to a station. A demo on loopback is open; anything else wants the token."""
+    stores = station.stores
+
+    async def submit(request: CommandRequest) -> tuple[Command, Receipt | None]:
+        future = station.order(
+            request.action, request.meter, request.requested_by, request.reason, request.id
+        )
+        return await asyncio.wrap_future(future)
+
+    return ApiDeps(
+        site=lambda: station.site,
+        series=stores.series,
+        ledger=stores.ledger,
+        clock=station.clock,
+        latest=station.latest.rows,
+        stream_stats=stores.stream.stats,
+        bus_stats=lambda: bus_stats(station),
+        station_stats=lambda: station_stats(station),
+        submit_command=submit,
+        field_alive=station.field.is_alive,
+        access_token=station.settings.access_token.get_secret_value(),
+        open_reads=demo,
+        open_writes=demo,
+        version=installed_version(),
+    )
+
+
+def bus_stats(station: Station) -> list[BusStats]:
+    """Return one row a bus, from the health its owner keeps."""
+    rows = []
+    for name, runner in station.runners.items():
+        health = runner.health()
+        rows.append(
+            BusStats(
+                bus=name,
+                meters=health.meters,
+                dead_meters=len(health.silent_meters),
+                link_up=health.link_up,
+                scans=health.sweeps,
+                scan_s=health.sweep_s,
+                wire_s=health.wire_s,
+                wire_share=health.wire_share,
+                requests=health.transactions,
+                retries=health.retries,
+                timeouts=health.timeouts,
+                bad_replies=health.crc_errors
+                + health.truncated
+                + health.foreign_replies
+                + health.rejected_replies
+                + health.late_replies,
+                silent=health.silent_meters,
+            )
+        )
+    return rows
+
+
+def station_stats(station: Station) -> StationStats:
+    """Return what a station has done since its start."""
+    counters, latencies = station.counters, sorted(station.rule_latency_s)
+    causes = station.stores.ledger.causes(since=station.started_at, shadow=False, limit=100_000)
+    commands = station.stores.ledger.commands(since=station.started_at, limit=100_000)
+    return StationStats(
+        sweeps=counters.sweeps,
+        readings_acknowledged=counters.readings_acknowledged,
+        readings_refused=counters.readings_refused,
+        readings_stored=station.recorder.stats().readings_stored,
+        sweeps_judged=counters.sweeps,
+        rule_seconds=counters.rule_s,
+        rule_latency_p50_s=quantile(latencies, 0.5),
+        rule_latency_p99_s=quantile(latencies, 0.99),
+        trips=Counter(cause.kind.value for cause in causes),
+        commands=Counter(receipt.status.value if receipt else "pending" for _, receipt in commands),
+    )
+
+
+def installed_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("wattwarden")
+    except PackageNotFoundError:
+        return "0"
