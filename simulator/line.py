@@ -177,11 +177,12 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self._line.join(self):
-            transport.abort()
-            return
         # A TCP server gives no other kind, though uvloop's does not derive from it.
-        self._transport = cast(asyncio.Transport, transport)
+        stream = cast(asyncio.Transport, transport)
+        if self._line.join(self):
+            self._transport = stream
+        else:
+            stream.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -1,7 +1,7 @@
 """The register map of a meter model, built from its profile backwards."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.base_search import base_image
@@ -37,11 +37,14 @@ class Effect:
     automatic: bool = False
 
 
+Packer = Callable[[float], Sequence[int]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How one block is filled: rows and bits by their offset, fixed words, writable registers."""
+    """How one block is filled: rows (offset, row, its packer), fixed words, writable registers."""
 
-    rows: tuple[tuple[int, Row], ...]
+    rows: tuple[tuple[int, Row, Packer], ...]
     fixed: tuple[tuple[int, int], ...]
     writable: tuple[tuple[int, int], ...]
 
@@ -55,6 +58,7 @@ class RegisterMap:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.base = 0
+        self._packers = {id(row): packer(profile, row) for row in profile.rows}
         self._fixed: dict[tuple[str, int], int] = {}
         if profile.base is not None:
             self.base, image = base_image(profile)
@@ -99,8 +103,19 @@ class RegisterMap:
             words[offset] = word
         for offset, register in layout.writable:
             words[offset] = stored.get((space, register), 0)
-        for offset, row in layout.rows:
-            self._fill(words, offset, row, values, shown)
+        for offset, row, pack in layout.rows:
+            name = row.quantity
+            value: Value | str = values.get(name)
+            if shown and name in shown:
+                value = shown[name]
+            if value is None:
+                continue
+            parts = (
+                encode_shown(self.profile, row, value) if isinstance(value, str) else pack(value)
+            )
+            for place, word in enumerate(parts, offset):
+                if 0 <= place < size:  # a value may lie across the edge of the block
+                    words[place] |= word
         return words
 
     def allows_write(self, space: str, address: int, count: int) -> bool:
@@ -138,27 +153,6 @@ class RegisterMap:
                     yield effect
                     return
 
-    def _fill(
-        self,
-        words: list[int],
-        offset: int,
-        row: Row,
-        values: Mapping[str, Value],
-        shown: Mapping[str, float | str] | None,
-    ) -> None:
-        value: Value | str = values.get(row.quantity)
-        if shown and row.quantity in shown:
-            value = shown[row.quantity]
-        if value is None:
-            return
-        if row.encoding is Encoding.BIT and not isinstance(value, str):
-            if bool(value) != row.inverted:
-                words[offset] |= 1 << (row.bit or 0)
-            return
-        for place, word in enumerate(encode_shown(self.profile, row, value), offset):
-            if 0 <= place < len(words):
-                words[place] |= word
-
     def _layout(self, space: str, address: int, count: int) -> _Layout | None:
         last = address + count - 1
         if not any(
@@ -168,13 +162,13 @@ class RegisterMap:
         if self._refuses(space, address, last):
             return None
         rows = tuple(
-            (self.base + row.address - address, row)
+            (self.base + row.address - address, row, self._packers[id(row)])
             for row in self.profile.rows
             if row.space == space
             and self.base + row.address <= last
             and self.base + row.address + row.encoding.words > address
         )
-        covered = {offset + place for offset, row in rows for place in range(row.encoding.words)}
+        covered = {offset + place for offset, row, _ in rows for place in range(row.encoding.words)}
         return _Layout(
             rows,
             tuple(
@@ -245,6 +239,26 @@ class RegisterMap:
             known.add(WRITE_COIL)
         known |= {write.function for write in _writes(self.profile)}
         return frozenset(known) - set(self.profile.forbidden_functions)
+
+
+def packer(profile: Profile, row: Row) -> Packer:
+    """Return what turns a value of this row into words: `encode_shown`, worked out beforehand."""
+    if row.encoding is Encoding.BIT:
+        on, off = 1 << (row.bit or 0), 0
+        if row.inverted:
+            on, off = off, on
+        return lambda value: (on,) if value else (off,)
+    if row.encoding is Encoding.F32 or row.encoding.words > 1 or row.scale_address is not None:
+        return lambda value: encode_shown(profile, row, value)
+    factor, divisor = row.ratio
+    low = -0x8000 if row.encoding.signed else 0
+    high = low + 0xFFFF
+
+    def pack(value: float) -> Sequence[int]:
+        raw = round(value * divisor / factor)
+        return (raw & 0xFFFF,) if low <= raw <= high else encode_shown(profile, row, value)
+
+    return pack
 
 
 def encode_shown(profile: Profile, row: Row, value: float | str) -> tuple[int, ...]:
