@@ -76,7 +76,7 @@ class DuckDbFile:
                 raise
 
     def revive(self) -> None:
-        """Close what failed and open the file again. Raises StoreUnavailable when that fails too."""
+        """Close what failed and open the file again. Raises StoreUnavailable if that fails."""
         with self._lock:
             if self._connection is not None:
                 _close_quietly(self._connection)

@@ -185,7 +185,7 @@ class DuckDbSeries:
             try:
                 self.tidy()
             except (StoreUnavailable, duckdb.Error) as error:
-                # Nothing is lost: the rows stay in the tail and the log, and the next write asks again.
+                # Nothing is lost: rows stay in the tail and the log, and the next write asks again.
                 _LOG.warning("duckdb.tidy_failed", file=str(self._file.path), error=str(error))
 
 

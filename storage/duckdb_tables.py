@@ -1,5 +1,8 @@
 """Tables of the DuckDB store: meter numbers, and for each resolution a settled table and a tail."""
 
+# Table and column names come from the closed lists of domain/, bounds and numbers are integers:
+# ruff: noqa: S608
+
 from collections.abc import Sequence
 from typing import Self
 
@@ -26,14 +29,16 @@ _TYPES = {pl.Float64(): "DOUBLE", pl.Int64(): "BIGINT", pl.Boolean(): "BOOLEAN"}
 def create_tables(cursor: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing. `samples_raw` and its like are views for people who open the file."""
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS meters (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, "
-        "building VARCHAR, floor VARCHAR, room VARCHAR, kind VARCHAR, bus VARCHAR)"
+        "CREATE TABLE IF NOT EXISTS meters (number INTEGER PRIMARY KEY, "
+        "name VARCHAR NOT NULL UNIQUE, building VARCHAR, "
+        "floor VARCHAR, room VARCHAR, kind VARCHAR, bus VARCHAR)"
     )
     # The state at the last settling: the newest time of each meter in each table, and the newest
     # value of each quantity, so that opening reads this and the tail and never the whole history.
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS settled_state (resolution VARCHAR NOT NULL, quantity VARCHAR NOT NULL, "
-        "number INTEGER NOT NULL, time_ms BIGINT NOT NULL, value DOUBLE, whole BIGINT)"
+        "CREATE TABLE IF NOT EXISTS settled_state (resolution VARCHAR NOT NULL, "
+        "quantity VARCHAR NOT NULL, number INTEGER NOT NULL, "
+        "time_ms BIGINT NOT NULL, value DOUBLE, whole BIGINT)"
     )
     for resolution, name in _NAMES.items():
         columns = ", ".join(
@@ -41,12 +46,13 @@ def create_tables(cursor: duckdb.DuckDBPyConnection) -> None:
         )
         for table in (name, f"{name}_tail"):
             cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {table} (time_ms BIGINT NOT NULL, number INTEGER NOT NULL, {columns})"
+                f"CREATE TABLE IF NOT EXISTS {table} "
+                f"(time_ms BIGINT NOT NULL, number INTEGER NOT NULL, {columns})"
             )
         cursor.execute(
-            f"CREATE VIEW IF NOT EXISTS samples_{name} AS "
-            f"SELECT epoch_ms(time_ms) AS time_utc, name AS meter, {', '.join(values_of(resolution))} "
-            f"FROM (SELECT * FROM {name} UNION ALL SELECT * FROM {name}_tail) JOIN meters USING (number)"
+            f"CREATE VIEW IF NOT EXISTS samples_{name} AS SELECT epoch_ms(time_ms) AS time_utc, "
+            f"name AS meter, {', '.join(values_of(resolution))} FROM "
+            f"(SELECT * FROM {name} UNION ALL SELECT * FROM {name}_tail) JOIN meters USING (number)"
         )
 
 
@@ -166,10 +172,11 @@ class SampleTable:
         wanted = f"time_ms >= {start_ms} AND time_ms < {end_ms}"
         if numbers is not None:
             wanted += " AND number IN ({})".format(", ".join(str(number) for number in numbers))
-        return cursor.sql(
+        found: pl.DataFrame = cursor.sql(
             f"SELECT {columns} FROM {self._name} WHERE {wanted} "
             f"UNION ALL SELECT {columns} FROM {self._tail} WHERE {wanted}"
         ).pl()
+        return found
 
     def settle(self, file: DuckDbFile, board: LatestBoard) -> None:
         """Move the tail into the settled table, sorted, with the newest values as of now."""
@@ -217,17 +224,17 @@ class SampleTable:
         return pl.concat(frames)
 
     def _delete(self, cursor: duckdb.DuckDBPyConnection, older: pl.DataFrame) -> int:
-        first, last = older["time_ms"].min(), older["time_ms"].max()
+        times_ms = older["time_ms"].to_numpy()
+        # The bounds let DuckDB skip every row group outside them before it compares.
+        bounds = f"BETWEEN {times_ms.min()} AND {times_ms.max()}"
         cursor.register("older", older)
         in_tail = 0
         for table in (self._name, self._tail):
-            # The bounds let DuckDB skip every row group outside them before it compares.
-            in_tail = _count(
-                cursor.execute(
-                    f"DELETE FROM {table} USING older WHERE {table}.time_ms BETWEEN {first} AND {last} "
-                    f"AND {table}.time_ms = older.time_ms AND {table}.number = older.number"
-                )
+            deleted = cursor.execute(
+                f"DELETE FROM {table} USING older WHERE {table}.time_ms {bounds} "
+                f"AND {table}.time_ms = older.time_ms AND {table}.number = older.number"
             )
+            in_tail = _count(deleted)
         cursor.unregister("older")
         return in_tail
 

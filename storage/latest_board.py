@@ -57,7 +57,7 @@ class LatestBoard:
             self._take_value(name, numbers, times_ms, cells["value"])
 
     def frame(self, names: Sequence[str], chosen: Sequence[int]) -> pl.DataFrame:
-        """Return SWEEP_SCHEMA rows of the meters numbered `chosen` that have any; `names` by number."""
+        """Return SWEEP_SCHEMA rows of the `chosen` numbers that have any; `names` by number."""
         seen = [
             number for number in chosen if number < self._size and self._row_ms[number] != NEVER_MS
         ]
@@ -86,12 +86,20 @@ class LatestBoard:
         times_ms: npt.NDArray[np.int64],
         column: pl.Series,
     ) -> None:
-        known = column.is_not_null().to_numpy() & (times_ms >= self._times_ms[name][numbers])
-        if not known.any():
+        if column.null_count() == len(column):
             return
-        index = numbers[known]
-        self._times_ms[name][index] = times_ms[known]
-        self._values[name][index] = _physical(column.filter(pl.Series(known))).to_numpy()
+        newer = times_ms >= self._times_ms[name][numbers]
+        physical = _physical(column)
+        if column.null_count():
+            newer &= column.is_not_null().to_numpy()
+            physical = physical.fill_null(0)  # never looked at: `newer` leaves such rows out
+        values = physical.to_numpy()
+        if newer.all():
+            index = numbers
+        else:
+            index, times_ms, values = numbers[newer], times_ms[newer], values[newer]
+        self._times_ms[name][index] = times_ms
+        self._values[name][index] = values
 
     def _grow(self, size: int) -> None:
         if size <= self._size:

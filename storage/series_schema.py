@@ -1,5 +1,6 @@
-"""What both time-series adapters share: the tables' columns and the check of a frame before it is written."""
+"""What both time-series adapters share: the tables' columns and the check before a write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -39,9 +40,7 @@ def values_of(resolution: Resolution) -> tuple[str, ...]:
     return tuple(name for name in schema_of(resolution) if name not in ("time", "meter"))
 
 
-def chosen_values(
-    quantities: "list[str] | tuple[str, ...] | None", resolution: Resolution
-) -> tuple[str, ...]:
+def chosen_values(quantities: Sequence[str] | None, resolution: Resolution) -> tuple[str, ...]:
     """Return the asked-for value columns in schema order. Raises InvalidInput on an unknown one."""
     known = values_of(resolution)
     if quantities is None:
