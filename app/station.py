@@ -11,26 +11,28 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
-from collector.field import BusRunner, PollSettings
 from control.supervisor import Supervisor
 from rules.engine import RuleEngine
-from storage.recorder import Recorder
 
 from app.field_thread import FieldThread
 from app.latest import LatestTable
 from app.settings import Settings
 from app.stores import Stores, load_policy
+from collector.field import BusRunner, PollSettings
 from collector.profile import Profile
 from domain.causes import Verdict
 from domain.clock import Clock
+from domain.commands import Action, Command, Receipt
 from domain.errors import StoreUnavailable, StreamFull, UnknownSubject
 from domain.events import Event, EventKind, Severity
 from domain.frame import Sweep, frame_to_bytes
 from domain.policy import Policy
 from domain.ports import RelayDriver, StreamRecord
 from domain.site import Site
+from storage.recorder import Recorder
 
 VERDICT_QUEUE = 2_000
+COMMAND_WITHIN_S = 30.0
 LATENCIES_KEPT = 2_000
 SEAL_KEY_NAME = "command-seal"
 _LEVELS = {
@@ -51,6 +53,7 @@ class Counters:
     readings_refused: int = 0
     verdicts: int = 0
     verdicts_dropped: int = 0
+    rule_s: float = 0.0
 
 
 class Station:
@@ -78,6 +81,7 @@ class Station:
         self._work: asyncio.Queue[tuple[Sweep, list[Verdict]]] = asyncio.Queue(VERDICT_QUEUE)
         self._refusing = False
         self._policy = policy
+        self.started_at = clock.now()
         zone = ZoneInfo(site.time_zone)
         seal_key = stores.ledger.secret(SEAL_KEY_NAME)
         self.engine = RuleEngine(site.meters, policy, zone)
@@ -94,7 +98,7 @@ class Station:
             time_zone=zone,
         )
         poll = PollSettings(
-            sweep_every_s=settings.sweep_every_s,
+            sweep_every_s=settings.sweep_every_s or None,
             slow_every_s=settings.slow_every_s,
             probe_most_s=settings.probe_most_s,
         )
@@ -142,9 +146,13 @@ class Station:
         self.field.submit(self._take_policy(self._policy)).result(COMMAND_WITHIN_S)
         return version
 
-    def order(self, action: Action, meter: str, who: str, reason: str) -> "Future[Any]":
+    def order(
+        self, action: Action, meter: str, who: str, reason: str, command_id: str | None = None
+    ) -> "Future[tuple[Command, Receipt]]":
         """Hand an order to the supervisor; the future ends with its command and receipt."""
-        return self.field.submit(self.supervisor.request(action, meter, who, reason))
+        return self.field.submit(
+            self.supervisor.request(action, meter, who, reason, command_id=command_id)
+        )
 
     def driver_for(self, meter: str) -> RelayDriver:
         """Return the bus that carries commands to a meter. Raises UnknownSubject."""
@@ -161,7 +169,9 @@ class Station:
         verdicts = self.engine.judge(sweep)
         if self.shadow:
             verdicts += self.shadow.judge(sweep)
-        self.rule_latency_s.append(self.clock.monotonic() - begun)
+        taken_s = self.clock.monotonic() - begun
+        self.rule_latency_s.append(taken_s)
+        self.counters.rule_s += taken_s
         self.counters.sweeps += 1
         self.counters.verdicts += len(verdicts)
         for verdict in verdicts:

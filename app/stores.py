@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.duckdb_series import DuckDbSeries
-from storage.influx_series import InfluxSeries
-from storage.influx_settings import InfluxSettings
 from storage.ledger.sql_ledger import SqlLedger
 from storage.spool import SqliteSpool
 
@@ -14,6 +11,9 @@ from app.validation import build, read_toml
 from domain.errors import InvalidInput
 from domain.policy import Policy
 from domain.ports import Ledger, Stream, TimeSeries
+from storage.duckdb_series import DuckDbSeries
+from storage.influx_series import InfluxSeries
+from storage.influx_settings import InfluxSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """The demo command: a virtual campus and a station on it, on the screen or headless."""
 
 import contextlib
+import io
 import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from api.app import create_app
+from rich.console import Console
 from rich.live import Live
 
-from api.app import create_app
 from app.api_deps import api_deps
 from app.cli.common import errors, output
 from app.demo.session import Session, demonstration, run_until
@@ -73,9 +75,7 @@ def _live(session: Session, seconds: float | None, url: str) -> None:
 
 
 def _draw(session: Session, url: str, path: Path) -> None:
-    from rich.console import Console  # a recording console of fixed width, only for the picture
-
-    console = Console(record=True, width=132, file=Path("/dev/null").open("w", encoding="utf-8"))
+    console = Console(record=True, width=132, file=io.StringIO())
     console.print(screen(session, url))
     console.save_svg(str(path), title="wattwarden demo")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from api.app import create_app
+
 from app.api_deps import api_deps
 from app.cli.common import errors
 from app.http_server import HttpServer
