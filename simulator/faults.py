@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 MOST_FAULTS = 5_000
 
@@ -66,7 +66,8 @@ class FaultSpec(BaseModel):
       request while the line is free for others.
     - `code`: EXCEPTION. `first`, `last`: HOLE, addresses that answer exception 2.
     - `quantity`, `value`: GLITCH shows this value of it: a number, or "nan", "inf", "huge".
-    - `energy_wh`: ENERGY_BACKWARD takes it off, METER_SWAP shows it as the new counter.
+    - `energy_wh`: ENERGY_BACKWARD takes it off, METER_SWAP shows it as the new counter. ROLLOVER
+      begins again at 0; to be taken for one the counter must stand near the end of its digits.
     - `closed`: RELAY_ALONE moves there. `size_bytes`: noise, or what TRUNCATED leaves of a frame.
     - `then_reply`: WRONG_UNIT is followed by the right reply.
     """
@@ -86,7 +87,7 @@ class FaultSpec(BaseModel):
     first: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
     last: Annotated[int, Field(ge=0, le=0xFFFF)] = 0xFFFF
     quantity: str = "power_w"
-    value: float | str = "nan"
+    value: FiniteFloat | Literal["nan", "inf", "huge"] = "nan"
     energy_wh: Annotated[float, Field(ge=0)] = 1000.0
     closed: bool = True
     size_bytes: Annotated[int, Field(ge=1, le=64)] = 3
@@ -181,12 +182,26 @@ class FaultBook:
     def strike(
         self, kinds: frozenset[FaultKind], meter: str, bus: str, at_s: float, function: int = 0
     ) -> tuple[FaultSpec, ...]:
-        """Return the faults of these kinds that strike now, and count them as having struck."""
+        """Return the faults of these kinds that strike now, and count them as having struck.
+
+        `function` is the request's; faults narrowed to functions strike no other.
+        """
         if not self._faults:
             return ()
         struck = []
         for fault in self._matching(kinds, meter, bus):
             if self._strikes(fault, meter, at_s, function):
+                fault.struck += 1
+                struck.append(fault.spec)
+        return tuple(struck)
+
+    def strike_values(
+        self, quantities: frozenset[str], meter: str, bus: str, at_s: float
+    ) -> tuple[FaultSpec, ...]:
+        """Return the glitches of these quantities that strike now, and count them."""
+        struck = []
+        for fault in self._matching(GLITCHES, meter, bus):
+            if fault.spec.quantity in quantities and self._strikes(fault, meter, at_s, 0):
                 fault.struck += 1
                 struck.append(fault.spec)
         return tuple(struck)

@@ -7,7 +7,7 @@ from typing import Any
 
 from collector.profile import Profile
 from domain.site import Meter
-from simulator.faults import GLITCHES, ONCE, STANDING, FaultBook, FaultKind, FaultSpec
+from simulator.faults import ONCE, STANDING, FaultBook, FaultKind, FaultSpec
 from simulator.modbus import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
@@ -15,6 +15,7 @@ from simulator.modbus import (
     RESET_ENERGY,
     SPACE_OF_READ,
     WRITE_COIL,
+    WRITE_REGISTER,
     WRITE_REGISTERS,
     Request,
     exception_reply,
@@ -22,7 +23,8 @@ from simulator.modbus import (
     write_reply,
 )
 from simulator.model import Demand, LoadSource
-from simulator.registers import Effect, RegisterMap, Value
+from simulator.packing import Value
+from simulator.registers import Effect, RegisterMap
 
 DEMAND_KEPT_S = 0.1  # a meter measures over some cycles: reads closer than this see the same
 INTEGRATION_STEP_S = 30.0
@@ -91,7 +93,8 @@ class VirtualMeter:
         self._stored: dict[tuple[str, int], int] = {}
         self._at_s = -math.inf
         self._demand = Demand(0.0, 0.0, 0.0)
-        self._standing: dict[FaultKind, FaultSpec] = {}
+        self._standing: frozenset[FaultKind] = frozenset()
+        self._holes: list[FaultSpec] = []
         self._values: dict[str, Value] = {}
 
     def attach(self, faults: FaultBook) -> None:
@@ -136,28 +139,35 @@ class VirtualMeter:
             return exception_reply(request, ILLEGAL_VALUE)
         if request.function != 1 and request.size > self.profile.max_registers:
             return exception_reply(request, ILLEGAL_ADDRESS)
-        hole = self._standing.get(FaultKind.HOLE)
-        if (
-            hole is not None
-            and request.address <= hole.last
-            and request.address + request.size > hole.first
+        if any(
+            request.address <= hole.last and request.address + request.size > hole.first
+            for hole in self._holes
         ):
             return exception_reply(request, ILLEGAL_ADDRESS)
         space = SPACE_OF_READ[request.function]
         words = self._map.read(
-            space, request.address, request.size, self._values, self._stored, self._shown(at_s)
+            space,
+            request.address,
+            request.size,
+            self._values,
+            self._stored,
+            self._shown(space, request, at_s),
         )
         if words is None:
             return exception_reply(request, ILLEGAL_ADDRESS)
         return read_reply(request, words)
 
-    def _shown(self, at_s: float) -> Mapping[str, float | str] | None:
-        glitches = self._faults.strike(GLITCHES, self.name, self.bus, at_s)
+    def _shown(self, space: str, request: Request, at_s: float) -> Mapping[str, float | str] | None:
+        if not self._faults.busy:
+            return None
+        told = self._map.quantities(space, request.address, request.size)
+        glitches = self._faults.strike_values(told, self.name, self.bus, at_s)
         return {glitch.quantity: glitch.value for glitch in glitches} if glitches else None
 
     def _write(self, request: Request, at_s: float) -> bytes:
         if request.function == RESET_ENERGY or (
-            request.function == WRITE_REGISTERS and self._map.erases(request.address, request.words)
+            request.function in (WRITE_REGISTER, WRITE_REGISTERS)
+            and self._map.erases(request.address, request.words)
         ):
             self._energy_wh = self._export_wh = 0.0
             self._renew_values()
@@ -254,10 +264,11 @@ class VirtualMeter:
     def _strike(self, at_s: float) -> None:
         """Let faults of the meter itself befall it."""
         if not self._faults.busy:
-            self._standing = {}
+            self._standing, self._holes = frozenset(), []
             return
         standing = self._faults.strike(STANDING, self.name, self.bus, at_s)
-        self._standing = {spec.kind: spec for spec in standing}
+        self._standing = frozenset(spec.kind for spec in standing)
+        self._holes = [spec for spec in standing if spec.kind is FaultKind.HOLE]
         for spec in self._faults.strike(ONCE, self.name, self.bus, at_s):
             if spec.kind is FaultKind.ENERGY_BACKWARD:
                 self._energy_wh = max(0.0, self._energy_wh - spec.energy_wh)

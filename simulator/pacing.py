@@ -22,7 +22,7 @@ class LinePacer:
     """The line's own clock: who may talk when. Times are monotonic seconds.
 
     A request that comes while the line is busy waits for it, as a gateway's queue would. Without
-    timing (None) everything takes no time.
+    timing (None) bytes take no time, only delays do.
     """
 
     timing: WireTiming | None
@@ -41,6 +41,7 @@ class LinePacer:
         """Put the reply on the line and return when its last byte has passed."""
         end_s = request_end_s + delay_s
         if self.timing is None:
+            self.free_at_s = end_s
             return end_s
         end_s += reply_bytes * self.timing.character_s
         self.free_at_s = end_s + self.timing.silence_s

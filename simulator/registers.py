@@ -1,14 +1,13 @@
 """The register map of a meter model, built from its profile backwards."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from collector.base_search import base_image
-from collector.encode import encode_row, encode_scale
-from collector.profile import Encoding, Profile, RelayAction, Row, Span, Write
-from domain.quantities import QUANTITIES, Kind
+from collector.encode import encode_scale
+from collector.profile import Profile, RelayAction, Row, Span, Write
 from simulator.modbus import READ_COILS, SPACE_OF_READ, WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS
+from simulator.packing import Packer, Value, encode_shown, packer
 
 # Registers this close belong to one stretch of the map; a real table has more of them than a
 # profile names, so a stretch reaches a little beyond what is named.
@@ -16,9 +15,6 @@ STRETCH_GAP = 64
 STRETCH_MARGIN = 8
 MOST_LAYOUTS = 4_096
 SINGLE_READ_WORDS = 10  # 20 bytes at one address
-SHOWN_NOT_A_NUMBER = ("nan", "inf", "huge")
-# What the operator sets in the meter: kept as written, where the profile allows a write.
-Value = float | int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +33,6 @@ class Effect:
     automatic: bool = False
 
 
-Packer = Callable[[float], Sequence[int]]
-
-
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """How one block is filled: rows (offset, row, its packer), fixed words, writable registers."""
@@ -47,6 +40,7 @@ class _Layout:
     rows: tuple[tuple[int, Row, Packer], ...]
     fixed: tuple[tuple[int, int], ...]
     writable: tuple[tuple[int, int], ...]
+    quantities: frozenset[str]
 
 
 class RegisterMap:
@@ -88,13 +82,7 @@ class RegisterMap:
         `values` are the meter's quantities, `stored` what was written to it, `shown` replaces
         quantities by false values (a number, "nan", "inf", "huge"). Holes hold zeros.
         """
-        key = (space, address, count)
-        if key in self._layouts:
-            layout = self._layouts[key]
-        else:
-            layout = self._layout(space, address, count)
-            if len(self._layouts) < MOST_LAYOUTS:
-                self._layouts[key] = layout
+        layout = self._layout(space, address, count)
         if layout is None:
             return None
         size = SINGLE_READ_WORDS if self._is_single(space, address, count) else count
@@ -153,7 +141,22 @@ class RegisterMap:
                     yield effect
                     return
 
+    def quantities(self, space: str, address: int, count: int) -> frozenset[str]:
+        """Return the quantities that a block tells, wholly or in part."""
+        layout = self._layout(space, address, count)
+        return layout.quantities if layout is not None else frozenset()
+
     def _layout(self, space: str, address: int, count: int) -> _Layout | None:
+        """Return how a block is filled, worked out once."""
+        key = (space, address, count)
+        if key in self._layouts:
+            return self._layouts[key]
+        layout = self._lay_out(space, address, count)
+        if len(self._layouts) < MOST_LAYOUTS:
+            self._layouts[key] = layout
+        return layout
+
+    def _lay_out(self, space: str, address: int, count: int) -> _Layout | None:
         last = address + count - 1
         if not any(
             first <= address and last <= end for first, end in self._stretches.get(space, ())
@@ -183,6 +186,7 @@ class RegisterMap:
                 and address <= register <= last
                 and (register - address not in covered or self._is_setting(register))
             ),
+            frozenset(row.quantity for _, row, _ in rows),
         )
 
     def _is_setting(self, register: int) -> bool:
@@ -239,71 +243,6 @@ class RegisterMap:
             known.add(WRITE_COIL)
         known |= {write.function for write in _writes(self.profile)}
         return frozenset(known) - set(self.profile.forbidden_functions)
-
-
-def packer(profile: Profile, row: Row) -> Packer:
-    """Return what turns a value of this row into words: `encode_shown`, worked out beforehand."""
-    if row.encoding is Encoding.BIT:
-        on, off = 1 << (row.bit or 0), 0
-        if row.inverted:
-            on, off = off, on
-        return lambda value: (on,) if value else (off,)
-    if row.encoding is Encoding.F32 or row.encoding.words > 1 or row.scale_address is not None:
-        return lambda value: encode_shown(profile, row, value)
-    factor, divisor = row.ratio
-    low = -0x8000 if row.encoding.signed else 0
-    high = low + 0xFFFF
-
-    def pack(value: float) -> Sequence[int]:
-        raw = round(value * divisor / factor)
-        return (raw & 0xFFFF,) if low <= raw <= high else encode_shown(profile, row, value)
-
-    return pack
-
-
-def encode_shown(profile: Profile, row: Row, value: float | str) -> tuple[int, ...]:
-    """Return the words of a value; one that does not fit is held at the end of the range.
-
-    Energy counters roll over. "nan" gives what the model shows for "no number", "huge" and "inf"
-    the largest it can show.
-    """
-    if isinstance(value, str):
-        return _not_a_number(profile, row, value)
-    quantity = QUANTITIES[row.quantity]
-    counter = quantity.kind is Kind.INTEGER and quantity.unit == "Wh"
-    try:
-        if counter:
-            return encode_row(
-                profile, row, math.floor(value), wrap=row.encoding is not Encoding.F32
-            )
-        return encode_row(profile, row, value)
-    except ValueError:
-        if value < 0 and not row.encoding.signed:
-            return (0,) * row.encoding.words
-        return _ordered(profile, _limit(row, lowest=value < 0), row.encoding.words)
-
-
-def _not_a_number(profile: Profile, row: Row, word: str) -> tuple[int, ...]:
-    count = row.encoding.words
-    if row.encoding is Encoding.F32:
-        raw = {"nan": 0x7FC0_0000, "inf": 0x7F80_0000}.get(word, 0x7E96_7699)  # 1e38
-    elif word == "nan":
-        raw = row.not_available[0] if row.not_available else (1 << 16 * count) - 1
-    else:
-        raw = _limit(row, lowest=False)
-    return _ordered(profile, raw, count)
-
-
-def _limit(row: Row, *, lowest: bool) -> int:
-    bits = 16 * row.encoding.words
-    if not row.encoding.signed:
-        return 0 if lowest else (1 << bits) - 1
-    return 1 << (bits - 1) if lowest else (1 << (bits - 1)) - 1
-
-
-def _ordered(profile: Profile, raw: int, count: int) -> tuple[int, ...]:
-    words = tuple(raw >> 16 * place & 0xFFFF for place in range(count))
-    return words if profile.word_order == "low-first" else words[::-1]
 
 
 def _touches(span: Span, space: str, base: int, first: int, last: int) -> bool:
