@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import os
 import socket
+import termios
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import serial
 
 from domain.errors import LinkDown
-from domain.site import Bus
+from domain.site import Bus, Parity
+
+PTY_FOLDER = "/dev/pts/"
 
 
 class Link(Protocol):
@@ -193,34 +197,41 @@ class SerialLink:
         self._inbox = _Inbox()
         self._loop = asyncio.get_running_loop()
         bus = self._bus
+        # A pseudo terminal (a simulated line) has no parity and refuses to be given one.
+        parity = Parity.NONE if _is_pseudo(bus.port) else bus.parity
         try:
             self._port = serial.Serial(
                 bus.port,
                 bus.baud,
-                parity=bus.parity.value,
+                parity=parity.value,
                 stopbits=bus.stop_bits,
                 timeout=0,
                 write_timeout=0,
                 exclusive=True,
             )
-        except (OSError, ValueError) as error:  # SerialException is an OSError
+        except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             raise LinkDown(f"{bus.port}: {error}") from error
         self._loop.add_reader(self._port.fileno(), self._readable)
 
     def _readable(self) -> None:
+        # Woken without a byte to read: the device has hung up.
+        if self._fetch() == 0 and self._port is not None:
+            self._break(f"{self._bus.port}: end of input, the adapter is gone")
+
+    def _fetch(self) -> int:
+        """Take over what the driver holds; return how much that was."""
         if self._port is None:
-            return
+            return 0
         try:
             data = os.read(self._port.fileno(), 4096)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             self._break(f"{self._bus.port}: {error}")
-            return
+            return 0
         if data:
             self._inbox.put(data)
-        else:
-            self._break(f"{self._bus.port}: end of input, the adapter is gone")
+        return len(data)
 
     def _break(self, reason: str) -> None:
         self._inbox.breaks(reason)
@@ -246,7 +257,7 @@ class SerialLink:
 
     def discard(self) -> int:
         """Throw away what is waiting, here and in the driver."""
-        self._readable()
+        self._fetch()
         return self._inbox.clear()
 
     def close(self) -> None:
@@ -259,3 +270,7 @@ class SerialLink:
         with contextlib.suppress(OSError):  # the adapter may be unplugged already
             port.close()
         self._inbox.breaks("closed")
+
+
+def _is_pseudo(port: str) -> bool:
+    return str(Path(port).resolve()).startswith(PTY_FOLDER)
