@@ -210,6 +210,8 @@ class Household:
     # --- switching ------------------------------------------------------------------------
 
     def _start(self, start: _Start, at_s: float, *, always_tracked: bool = False) -> Use | None:
+        if start.natural and any(item.device == start.device for item in self._running):
+            return None  # the one kettle of the room is already on
         tracked = start.device.row.tracked or always_tracked
         if not self.closed and not always_tracked and not tracked:
             # nobody switches a lamp on in a dark room; they do it when the light is back
