@@ -12,7 +12,7 @@ from simulator.packing import Packer, Value, encode_shown, packer
 # Registers this close belong to one stretch of the map; a real table has more of them than a
 # profile names, so a stretch reaches a little beyond what is named.
 STRETCH_GAP = 64
-STRETCH_MARGIN = 8
+STRETCH_MARGIN = 16
 MOST_LAYOUTS = 4_096
 SINGLE_READ_WORDS = 10  # 20 bytes at one address
 
