@@ -76,7 +76,7 @@ def station_stats(station: Station) -> StationStats:
         sweeps=counters.sweeps,
         readings_acknowledged=counters.readings_acknowledged,
         readings_refused=counters.readings_refused,
-        readings_stored=station.recorder.stats().readings_stored,
+        readings_stored=station.recorder.stats.readings,
         sweeps_judged=counters.sweeps,
         rule_seconds=counters.rule_s,
         rule_latency_p50_s=quantile(latencies, 0.5),

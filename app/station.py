@@ -11,7 +11,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
-from control.supervisor import Supervisor
 from rules.engine import RuleEngine
 
 from app.field_thread import FieldThread
@@ -20,6 +19,7 @@ from app.settings import Settings
 from app.stores import Stores, load_policy
 from collector.field import BusRunner, PollSettings
 from collector.profile import Profile
+from control.supervisor import Supervisor
 from domain.causes import Verdict
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt
@@ -29,7 +29,8 @@ from domain.frame import Sweep, frame_to_bytes
 from domain.policy import Policy
 from domain.ports import RelayDriver, StreamRecord
 from domain.site import Site
-from storage.recorder import Recorder
+from storage.recorder import Recorder, RecorderSettings
+from storage.roller import RollSettings
 
 VERDICT_QUEUE = 2_000
 COMMAND_WITHIN_S = 30.0
@@ -82,11 +83,19 @@ class Station:
         self._refusing = False
         self._policy = policy
         self.started_at = clock.now()
+        self._bus_of = {meter.name: meter.bus for meter in site.meters}
+        self._switched = {m.name for m in site.meters if profiles[m.profile].relay is not None}
         zone = ZoneInfo(site.time_zone)
         seal_key = stores.ledger.secret(SEAL_KEY_NAME)
         self.engine = RuleEngine(site.meters, policy, zone)
         self.shadow = self._shadow_engine(settings, zone)
-        self.recorder = Recorder(stores.stream, stores.series, clock, self.on_event)
+        self.recorder = Recorder(
+            stores.stream,
+            stores.series,
+            clock,
+            self.on_event,
+            RecorderSettings(rollups=RollSettings(time_zone=site.time_zone)),
+        )
         self.supervisor = Supervisor(
             ledger=stores.ledger,
             driver_for=self.driver_for,
@@ -94,29 +103,12 @@ class Station:
             policy=policy,
             clock=clock,
             seal_key=seal_key,
-            on_event=self.on_event,
+            on_event=announce,
             time_zone=zone,
+            read_relay=self._read_relay,
+            has_relay=self._switched.__contains__,
         )
-        poll = PollSettings(
-            sweep_every_s=settings.sweep_every_s or None,
-            slow_every_s=settings.slow_every_s,
-            probe_most_s=settings.probe_most_s,
-        )
-        self.runners = {
-            bus.name: BusRunner(
-                bus=bus,
-                meters=site.meters_on(bus.name),
-                profiles=profiles,
-                clock=clock,
-                on_sweep=self.on_sweep,
-                on_event=self.on_event,
-                settings=poll,
-                seal_key=seal_key,
-            )
-            for bus in site.buses
-            if site.meters_on(bus.name)
-        }
-        self._bus_of = {meter.name: meter.bus for meter in site.meters}
+        self.runners = self._build_runners(profiles, seal_key)
 
     def start(self) -> None:
         """Start recording, the field's thread, every bus and the supervisor."""
@@ -184,11 +176,52 @@ class Station:
 
     def on_event(self, event: Event) -> None:
         """Write an event to the audit trail; if the ledger can't, it is logged at least."""
-        log.log(_LEVELS[event.severity], event.message, kind=event.kind.value, about=event.subject)
+        announce(event)
         try:
             self.stores.ledger.record(event).add_done_callback(_log_failure)
         except StoreUnavailable as error:
             log.exception("event not recorded", reason=str(error), kind=event.kind.value)
+
+    def commands_under_way(self) -> int:
+        """Count the meters whose relay is not yet what it shall be though nothing holds it back."""
+        status = self.supervisor.status()
+        return sum(
+            1
+            for meter in status.meters.values()
+            if meter.meter in self._switched
+            and meter.relay_closed is not None
+            and meter.relay_closed != meter.shall_be_closed
+            and not meter.wait
+        )
+
+    async def _read_relay(self, meter: str) -> bool | None:
+        runner = self.runners[self._bus_of[meter]]
+        readout = await runner.read_once(meter, ["relay_closed"])
+        value = readout.values.get("relay_closed")
+        return None if value is None else bool(value)
+
+    def _build_runners(
+        self, profiles: Mapping[str, Profile], seal_key: bytes
+    ) -> dict[str, BusRunner]:
+        poll = PollSettings(
+            sweep_every_s=self.settings.sweep_every_s or None,
+            slow_every_s=self.settings.slow_every_s,
+            probe_most_s=self.settings.probe_most_s,
+        )
+        return {
+            bus.name: BusRunner(
+                bus=bus,
+                meters=self.site.meters_on(bus.name),
+                profiles=profiles,
+                clock=self.clock,
+                on_sweep=self.on_sweep,
+                on_event=self.on_event,
+                settings=poll,
+                seal_key=seal_key,
+            )
+            for bus in self.site.buses
+            if self.site.meters_on(bus.name)
+        }
 
     async def _take_policy(self, policy: Policy) -> None:
         self.engine.set_policy(policy)
@@ -236,6 +269,11 @@ class Station:
             return None
         policy = load_policy(Path(settings.shadow_rules))
         return RuleEngine(self.site.meters, policy, zone, shadow=True)
+
+
+def announce(event: Event) -> None:
+    """Log an event that is, or will be, written elsewhere."""
+    log.log(_LEVELS[event.severity], event.message, kind=event.kind.value, about=event.subject)
 
 
 def _log_failure(done: "Future[None]") -> None:
