@@ -146,10 +146,10 @@ class BusOwner:
 
     def _keep_account(self, request: Request, reply: Reply) -> None:
         """Note what replies are owed, whether the adapter echoes, whether the link is mute."""
-        if reply.outcome in (Outcome.OK, Outcome.EXCEPTION):
-            self.owed.answered(request.unit)
-        elif reply.outcome is Outcome.TIMEOUT and not (reply.came_late or self._codec.is_stream):
+        if reply.outcome is Outcome.TIMEOUT and not (reply.came or self._codec.is_stream):
             self.owed.missed(request, self.clock.monotonic())
+        for unit, shape in self._codec.strays:
+            self.counts.late += self.owed.seen(unit, shape)
         if self._codec.echoing and not self._echo_told:
             self._echo_told = True
             message = "the adapter repeats what is sent; its echoes are taken out"

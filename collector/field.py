@@ -25,6 +25,8 @@ from domain.errors import UnknownSubject
 from domain.events import Event
 from domain.site import Bus, Meter
 
+__all__ = ["BusHealth", "BusRunner", "PollSettings", "Readout"]
+
 
 class BusRunner:
     """Polls one bus, carries out its commands and tells how it does.

@@ -2,7 +2,7 @@
 
 The silent window after a timeout catches most late replies. One that comes later still could be
 taken for the answer to the same question asked again. While a reply is owed, that unit is asked
-for something of another length first; once that is answered, whatever was owed has gone by.
+in requests of other lengths: what is owed then fits nothing that is waited for.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,11 @@ from collector.profile import Profile
 from collector.request import Request
 
 Shape = tuple[int, int]
+NOTHING: frozenset[Shape] = frozenset()
 
 
 class OwedReplies:
-    """Shapes of replies that units still owe, forgotten after `memory_s`."""
+    """Shapes of replies that units still owe, until they are seen or `memory_s` has passed."""
 
     def __init__(self, memory_s: float) -> None:
         self._memory_s = memory_s
@@ -25,15 +26,20 @@ class OwedReplies:
         """A request went unanswered: its reply may come at any time."""
         self._owed.setdefault(request.unit, {})[request.shape] = now_s + self._memory_s
 
-    def answered(self, unit: int) -> None:
-        """A later request was answered: units answer in order, nothing older can come."""
-        self._owed.pop(unit, None)
+    def seen(self, unit: int, shape: Shape) -> bool:
+        """A frame of this shape went by unwanted; return True if it was owed."""
+        shapes = self._owed.get(unit)
+        if shapes is None or shapes.pop(shape, None) is None:
+            return False
+        if not shapes:
+            del self._owed[unit]
+        return True
 
     def owed(self, unit: int, now_s: float) -> frozenset[Shape]:
         """Return the shapes that a reply of this unit can't be trusted to be new in."""
         shapes = self._owed.get(unit)
         if not shapes:
-            return frozenset()
+            return NOTHING
         live = {shape: until for shape, until in shapes.items() if until > now_s}
         if live:
             self._owed[unit] = live
@@ -45,7 +51,7 @@ class OwedReplies:
 def clearing_request(
     profile: Profile, unit: int, wanted: Block, owed: Iterable[Shape], base: int = 0
 ) -> Request | None:
-    """Return a read whose reply can't be mistaken for any that is owed, or None if there is none.
+    """Return a read whose reply is of none of these shapes, or None if there is none.
 
     Tried in turn: parts of the wanted block, the model's single values, one register more.
     """

@@ -22,6 +22,7 @@ from collector.request import (
     Request,
     exception_text,
 )
+from collector.wire import read_reply_bytes
 from domain.events import Event, EventKind, Severity
 from domain.faults import Fault
 from domain.frame import Quality
@@ -29,6 +30,8 @@ from domain.site import Meter
 
 # How often one read is planned anew because the meter refused a block; the rest waits a round.
 PLANS_A_READ = 8
+DETOURS_A_READ = 4
+PLANS_KEPT = 4096
 PlanKey = tuple[str, tuple[str, ...], frozenset[Block], int]
 
 
@@ -96,7 +99,7 @@ class MeterPort:
             if not wanted:
                 readout.quality = Quality.EXCEPTION
                 break
-            blocks = self.plan(wanted, base)
+            blocks = self._plan_around(wanted, base)
             if await self._read_blocks(blocks, wanted, readout, priority):
                 break
         values, readout.faults = decode(self.profile, readout.words, quantities, base)
@@ -132,12 +135,17 @@ class MeterPort:
         )
         return await self._ask(request, priority)
 
-    def plan(self, quantities: Iterable[str], base: int = 0) -> tuple[Block, ...]:
+    def plan(
+        self, quantities: Iterable[str], base: int = 0, splits: frozenset[Block] | None = None
+    ) -> tuple[Block, ...]:
         """Return the blocks that read these quantities, what was learnt by exceptions included."""
-        key = (self.profile.name, tuple(quantities), self.splits, base)
+        apart = self.splits if splits is None else splits
+        key = (self.profile.name, tuple(quantities), apart, base)
         blocks = self._plans.get(key)
         if blocks is None:
-            blocks = plan_blocks(self.profile, key[1], self.owner.timing, self.splits, base)
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans.clear()
+            blocks = plan_blocks(self.profile, key[1], self.owner.timing, apart, base)
             self._plans[key] = blocks
         return blocks
 
@@ -165,18 +173,36 @@ class MeterPort:
         return True
 
     async def _ask_block(self, block: Block, readout: Readout, priority: Priority) -> Reply:
-        """Ask for a block. While a late reply of this shape may still come, something of another
-        length is asked first: once that is answered the late one has gone by."""
+        """Ask for a block. Where its reply can't be told from one that is still owed, and before
+        the first question to a silent meter, something of another length is asked, whose words
+        nobody uses: units answer in order, so once that has come nothing older can."""
         request = Request(self.meter.unit_id, block.function, block.address, block.count)
         owed = self.owner.owed.owed(request.unit, self.owner.clock.monotonic())
-        if request.shape in owed:
-            clearing = clearing_request(self.profile, request.unit, block, owed, self._base or 0)
-            if clearing is not None:
-                reply = await self._ask(clearing, priority)
+        if request.shape in owed or (owed and self.liveness.is_silent):
+            # A silent meter's probes all have one shape, or its own would soon be owed as well.
+            avoided = {request.shape} if self.liveness.is_silent else owed
+            detour = clearing_request(self.profile, request.unit, block, avoided, self._base or 0)
+            if detour is not None:
+                reply = await self._ask(detour, priority)
                 if reply.outcome not in (Outcome.OK, Outcome.EXCEPTION):
                     return reply
                 readout.wire_s += reply.wire_s
         return await self._ask(request, priority)
+
+    def _plan_around(self, wanted: Sequence[str], base: int) -> tuple[Block, ...]:
+        """Plan the blocks; one whose reply is still owed in the same shape is cut up otherwise."""
+        blocks = self.plan(wanted, base)
+        owed = self.owner.owed.owed(self.meter.unit_id, self.owner.clock.monotonic())
+        if not owed:
+            return blocks
+        avoided = self.splits
+        for _ in range(DETOURS_A_READ):
+            clash = {b for b in blocks if (b.function, _reply_bytes(b)) in owed}
+            if clash <= avoided:
+                break
+            avoided |= clash
+            blocks = self.plan(wanted, base, avoided)
+        return blocks
 
     async def _ask(self, request: Request, priority: Priority) -> Reply:
         """Keep the model's pause between queries, ask, and note whether the meter answers."""
@@ -286,3 +312,7 @@ class MeterPort:
             owner.clock.now(), kind, name, text, severity, group=owner.bus.name, details=details
         )
         self._on_event(event)
+
+
+def _reply_bytes(block: Block) -> int:
+    return read_reply_bytes(block.count, block.space)

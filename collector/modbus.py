@@ -25,6 +25,7 @@ from collector.request import COIL_ON, Answer, Request
 # Longest input kept while a reply is looked for; the standard's longest RTU frame is 256 bytes.
 INPUT_MOST_BYTES = 1024
 SHORTEST_RTU = 5
+STRAYS_MOST = 16
 MBAP_HEADER = 7
 MBAP_LENGTH_MOST = 254
 _READ_REPLIES = (1, 2, 3, 4)
@@ -59,12 +60,14 @@ class Codec(Protocol):
 
     `begin` forgets the last request. `search` consumes from `data` all that is settled and returns
     the accepted answer, or None while there is none yet. `give_up` classifies and drops what is
-    left once no answer is waited for. `echoing` says whether the adapter repeats what is sent
-    (None: not yet known). `is_stream`: frames have borders, input must never be thrown away.
+    left once no answer is waited for: in words, and whether it was the reply, damaged. `strays`
+    are the units and shapes of valid frames that were not wanted. `echoing` says whether the
+    adapter repeats what is sent (None: not yet known). `is_stream`: frames have borders, input must never be thrown away.
     """
 
     echoing: bool | None
     is_stream: bool
+    strays: list[tuple[int, tuple[int, int]]]
 
     def begin(self) -> None: ...
 
@@ -72,7 +75,7 @@ class Codec(Protocol):
 
     def search(self, data: bytearray, request: Request, sent: bytes) -> Answer | None: ...
 
-    def give_up(self, data: bytearray, request: Request) -> str: ...
+    def give_up(self, data: bytearray, request: Request) -> tuple[str, bool]: ...
 
 
 @lru_cache(maxsize=8192)
@@ -137,10 +140,12 @@ class RtuCodec:
         self._echo_seen = False
         self.echoing: bool | None = None
         self.is_stream = False
+        self.strays: list[tuple[int, tuple[int, int]]] = []
 
     def begin(self) -> None:
-        """A new request goes out: its echo has not been seen."""
+        """A new request goes out: its echo has not been seen, no stray frame either."""
         self._echo_seen = False
+        self.strays.clear()
 
     def encode(self, request: Request) -> bytes:
         """Return the frame with its checksum."""
@@ -163,19 +168,24 @@ class RtuCodec:
             self._counts.noise_bytes += start
             del data[: start + length]
             start = 0
-            if frame[0] != request.unit:
-                self._counts.foreign += 1
-                continue
-            answer = judge(request, frame[1:-2])
-            if answer is None:
-                self._counts.rejected += 1
-                continue
-            self._note_no_echo(request)
-            return answer
+            answer = judge(request, frame[1:-2]) if frame[0] == request.unit else None
+            if answer is not None:
+                self._note_no_echo(request)
+                return answer
+            self._stray(frame, request)
         if len(data) > INPUT_MOST_BYTES:
             self._counts.noise_bytes += len(data) - INPUT_MOST_BYTES
             del data[:-INPUT_MOST_BYTES]
         return None
+
+    def _stray(self, frame: bytes, request: Request) -> None:
+        """Count a valid frame that was not wanted and keep its shape."""
+        if frame[0] == request.unit:
+            self._counts.rejected += 1
+        else:
+            self._counts.foreign += 1
+        if len(self.strays) < STRAYS_MOST:
+            self.strays.append((frame[0], (frame[1], len(frame))))
 
     def _strip_echo(self, data: bytearray, start: int, request: Request, sent: bytes) -> bool:
         """Take the request's own echo out. The reply of functions 5 and 6 equals the request:
@@ -195,21 +205,21 @@ class RtuCodec:
         if not self._echo_seen and request.function not in (5, 6):
             self.echoing = False
 
-    def give_up(self, data: bytearray, request: Request) -> str:
+    def give_up(self, data: bytearray, request: Request) -> tuple[str, bool]:
         """Classify what was left when time ran out: damaged, cut short, or noise; drop it."""
         if not data:
-            return "no reply"
+            return "no reply", False
         header = data.find(bytes([request.unit, request.function]))
         size, counts = len(data), self._counts
         data.clear()
         if header < 0:
             counts.noise_bytes += size
-            return f"no reply, {size} bytes of noise"
+            return f"no reply, {size} bytes of noise", False
         if size - header >= request.reply_bytes:
             counts.crc_errors += 1
-            return "reply with a bad checksum"
+            return "reply with a bad checksum", True
         counts.truncated += 1
-        return f"reply cut short, {size - header} of {request.reply_bytes} bytes"
+        return f"reply cut short, {size - header} of {request.reply_bytes} bytes", True
 
 
 def _rtu_length(data: bytearray, start: int) -> int:
@@ -235,6 +245,7 @@ class MbapCodec:
         self._transaction = 0
         self.echoing: bool | None = False
         self.is_stream = True
+        self.strays: list[tuple[int, tuple[int, int]]] = []
 
     def begin(self) -> None:
         """Nothing to forget: the transaction id tells requests apart."""
@@ -267,6 +278,6 @@ class MbapCodec:
                 self._counts.rejected += 1
         return None
 
-    def give_up(self, data: bytearray, request: Request) -> str:
+    def give_up(self, data: bytearray, request: Request) -> tuple[str, bool]:
         """Say what was left; a half frame stays, its rest may still come."""
-        return f"reply cut short, {len(data)} bytes" if data else "no reply"
+        return (f"reply cut short, {len(data)} bytes" if data else "no reply"), False

@@ -74,8 +74,8 @@ class Reply:
     """What a request came to: words when OK, the code when EXCEPTION, in words when neither.
 
     `wire_s` is the calculated wire time, the waits of a timeout included; `ended_s` is the
-    monotonic time the reply ended; `came_late` says that the reply of a timed-out request was seen
-    and thrown away, so none is owed.
+    monotonic time the reply ended; `came` says that the reply of a timed-out request was seen,
+    damaged or too late, so that none is owed.
     """
 
     outcome: Outcome
@@ -84,7 +84,7 @@ class Reply:
     note: str = ""
     wire_s: float = 0.0
     ended_s: float = 0.0
-    came_late: bool = False
+    came: bool = False
 
     @property
     def is_ok(self) -> bool:

@@ -12,8 +12,9 @@ class PollSettings(BaseModel):
     """How a bus is polled; the same for every bus of a site.
 
     `sweep_every_s` none: sweeps run back to back. `late_window_s` is the silence kept after a
-    timeout while input is thrown away. A meter is called silent after `silent_after` attempts and
-    is then probed after `probe_first_s`, doubling up to `probe_most_s`. `current_factor` times the
+    timeout while input is thrown away; for `late_memory_s` the meter is then asked in requests of
+    another length, which a later reply can't fit. A meter is called silent after `silent_after`
+    attempts and is then probed after `probe_first_s`, doubling up to `probe_most_s`. `current_factor` times the
     rated current is the most that is believed.
     """
 
@@ -23,7 +24,7 @@ class PollSettings(BaseModel):
     slow_every_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     idle_sweep_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     late_window_s: Seconds = 0.25
-    late_memory_s: Seconds = 120.0
+    late_memory_s: Seconds = 60.0
     silent_after: Annotated[int, Field(ge=1, le=100)] = 3
     probe_first_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
     probe_most_s: Annotated[float, Field(gt=0, le=3600)] = 60.0

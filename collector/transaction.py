@@ -116,7 +116,7 @@ class Transactor:
 
     async def _give_up(self, request: Request, frame: bytes, patience_s: float) -> Reply:
         """Time is up: stay silent for the late window and throw away whatever comes."""
-        note = self._codec.give_up(self._data, request)
+        note, came = self._codec.give_up(self._data, request)
         self._counts.timeouts += 1
         end_s = self._clock.monotonic() + self._late_window_s
         drained = bytearray()
@@ -126,11 +126,10 @@ class Transactor:
                 break
             self._log.add(self._clock.now(), "dropped", chunk, "late")
             drained += chunk
-        came_late = False
         if self._codec.is_stream:
             self._data += drained  # borders must be kept; the transaction id tells it is late
         elif self._codec.search(drained, request, frame) is not None:
-            came_late = True
+            came = True
             self._counts.late += 1
             note = "late reply thrown away"
         else:
@@ -143,7 +142,7 @@ class Transactor:
             note=note,
             wire_s=waited_s,
             ended_s=self._last_end_s,
-            came_late=came_late,
+            came=came,
         )
 
     def _drop(self, data: bytes, note: str) -> None:
