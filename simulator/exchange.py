@@ -56,21 +56,36 @@ class Exchange:
         at_s = campus_s + end_s - now_s
         meter = self.meters.get(request.unit)
         name = meter.name if meter else ""
-        if self._strike(_ECHO, name, request, at_s):
+        if self.faults.busy and self._strike(_ECHO, name, request, at_s):
             emit(end_s, raw)
         if request.unit == BROADCAST:
             self._broadcast(request, at_s)
             return
-        if meter is None or self._strike(_DEAD, name, request, at_s):
+        if meter is None:
+            return
+        if not self.faults.busy:
+            pdu = meter.answer(request, at_s + self.reply_delay_s)
+            self._reply(request, codec, pdu, end_s, emit)
+            return
+        if self._strike(_DEAD, name, request, at_s):
             return
         at_s += self.reply_delay_s
         writes = self._strike(_WRITES, name, request, at_s) if request.is_write else _NOTHING
         struck = self._strike(_REPLIES, name, request, at_s)
         pdu = _answer(meter, request, at_s, writes, struck)
-        if FaultKind.WRITE_UNANSWERED not in writes:
-            self._reply(request, codec, pdu, struck, now_s, end_s, emit)
+        if FaultKind.WRITE_UNANSWERED in writes:
+            return
+        if struck:
+            self._disturbed_reply(request, codec, pdu, struck, now_s, end_s, emit)
+        else:
+            self._reply(request, codec, pdu, end_s, emit)
 
-    def _reply(
+    def _reply(self, request: Request, codec: Codec, pdu: bytes, end_s: float, emit: Emit) -> None:
+        # On the RS-485 side a PDU has a unit and a checksum around it, whatever the transport.
+        reply_end_s = self.pacer.reply_end_s(end_s, len(pdu) + 3, self.reply_delay_s)
+        emit(reply_end_s, codec.frame(request, pdu))
+
+    def _disturbed_reply(
         self,
         request: Request,
         codec: Codec,
@@ -80,12 +95,7 @@ class Exchange:
         end_s: float,
         emit: Emit,
     ) -> None:
-        """Send a reply, or what the faults leave of it."""
-        delay_s = self.reply_delay_s
-        if not struck:
-            frame = codec.frame(request, pdu)
-            emit(self.pacer.reply_end_s(end_s, len(pdu) + 3, delay_s), frame)
-            return
+        """Send what the faults leave of a reply."""
         frame = self._damage(request, codec, pdu, struck)
         rtu_bytes = len(frame) - len(codec.frame(request, pdu)) + len(pdu) + 3
         late = struck.get(FaultKind.LATE)
@@ -94,7 +104,7 @@ class Exchange:
             emit(now_s + late.delay_s, frame)
             return
         slow = struck.get(FaultKind.SLOW)
-        delay_s += slow.delay_s if slow else 0.0
+        delay_s = self.reply_delay_s + (slow.delay_s if slow else 0.0)
         emit(self.pacer.reply_end_s(end_s, rtu_bytes, delay_s), frame)
         wrong = struck.get(FaultKind.WRONG_UNIT)
         if FaultKind.DUPLICATE in struck or (wrong is not None and wrong.then_reply):
@@ -131,8 +141,6 @@ class Exchange:
     def _strike(
         self, kinds: frozenset[FaultKind], meter: str, request: Request, at_s: float
     ) -> Struck:
-        if not self.faults.busy:
-            return _NOTHING
         found = self.faults.strike(kinds, meter, self.bus, at_s, request.function)
         return {spec.kind: spec for spec in found}
 

@@ -32,9 +32,9 @@ MBAP_PDU_LONGEST = 253
 
 
 class Request(NamedTuple):
-    """One request: reads carry `size` (registers or coils), writes carry `words`; `malformed` is a bad byte count.
+    """One request: reads carry `size` (registers or coils), writes carry `words`.
 
-    `rtu_bytes` is its length on the RS-485 side, whatever the transport; `transaction` is MBAP's.
+    `malformed`: its byte counts disagree. `rtu_bytes` is its length on the RS-485 side, whatever the transport; `transaction` is MBAP's.
     """
 
     unit: int
@@ -153,9 +153,10 @@ class RtuCodec:
         start = 0
         while len(data) - start >= RTU_SHORTEST:
             length = _rtu_length(data, start)
-            request = _parse_rtu(bytes(data[start : start + length])) if length else None
+            frame = bytes(data[start : start + length])
+            request = _parse_rtu(frame) if length else None
             if request is not None:
-                found.append((request, bytes(data[start : start + length])))
+                found.append((request, frame))
                 start += length
             elif length and start + length > len(data) and len(data) - start < RTU_LONGEST:
                 break

@@ -35,9 +35,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How one block is filled: rows (offset, row, its packer), fixed words, writable registers."""
+    """How one block is filled: rows (offset, quantity, row, packer), fixed, writable registers."""
 
-    rows: tuple[tuple[int, Row, Packer], ...]
+    rows: tuple[tuple[int, str, Row, Packer], ...]
     fixed: tuple[tuple[int, int], ...]
     writable: tuple[tuple[int, int], ...]
     quantities: frozenset[str]
@@ -91,8 +91,7 @@ class RegisterMap:
             words[offset] = word
         for offset, register in layout.writable:
             words[offset] = stored.get((space, register), 0)
-        for offset, row, pack in layout.rows:
-            name = row.quantity
+        for offset, name, row, pack in layout.rows:
             value: Value | str = values.get(name)
             if shown and name in shown:
                 value = shown[name]
@@ -101,6 +100,9 @@ class RegisterMap:
             parts = (
                 encode_shown(self.profile, row, value) if isinstance(value, str) else pack(value)
             )
+            if len(parts) == 1:
+                words[offset] |= parts[0]
+                continue
             for place, word in enumerate(parts, offset):
                 if 0 <= place < size:  # a value may lie across the edge of the block
                     words[place] |= word
@@ -165,13 +167,13 @@ class RegisterMap:
         if self._refuses(space, address, last):
             return None
         rows = tuple(
-            (self.base + row.address - address, row, self._packers[id(row)])
+            (self.base + row.address - address, row.quantity, row, self._packers[id(row)])
             for row in self.profile.rows
             if row.space == space
             and self.base + row.address <= last
             and self.base + row.address + row.encoding.words > address
         )
-        covered = {offset + place for offset, row, _ in rows for place in range(row.encoding.words)}
+        covered = {offset + place for offset, _, row, _ in rows for place in range(row.words)}
         return _Layout(
             rows,
             tuple(
@@ -186,7 +188,7 @@ class RegisterMap:
                 and address <= register <= last
                 and (register - address not in covered or self._is_setting(register))
             ),
-            frozenset(row.quantity for _, row, _ in rows),
+            frozenset(name for _, name, _, _ in rows),
         )
 
     def _is_setting(self, register: int) -> bool:
