@@ -67,14 +67,23 @@ class StationStats:
 
 @dataclass(frozen=True, slots=True)
 class ApiLimits:
-    """Limits on what one request may ask for."""
+    """Limits on what one request may ask for.
+
+    `raw_range_most_days` bounds a range of raw samples, `range_most_days` one of rollups.
+    `command_wait_s` is how long a command's answer waits for its receipt, `probe_wait_s` how long
+    /readyz waits for a store, `stop_wait_s` how long a stop waits for open commands.
+    """
 
     rows_most: int = 2_000_000
     json_rows_most: int = 100_000
     range_most_days: float = 3_700.0
+    raw_range_most_days: float = 31.0
     chunk_rows: int = 20_000
     command_wait_s: float = 30.0
     commands_in_flight: int = 200
+    probe_wait_s: float = 3.0
+    stop_wait_s: float = 5.0
+    body_bytes_most: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)

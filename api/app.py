@@ -1,0 +1,86 @@
+"""The HTTP application: its parts put together around what the station gives it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+
+from api.answers import Problem, ReadingsAnswer
+from api.auth import AccessGuard
+from api.context import Context
+from api.deps import ApiDeps
+from api.errors import PROBLEM_JSON, add_error_handlers
+from api.metrics import registry_of
+from api.orders import Orders
+from api.readiness import Readiness
+from api.routes import approvals, buses, causes, commands, health, meters, readings
+
+PREFIX = "/api/v1"
+ABOUT = """Reads every meter, says why a relay is open, and orders relays with proof.
+
+Times are ISO 8601; one without an offset is UTC, and every answer is in UTC. What is not known is
+null. Errors are `application/problem+json`. Everything but `/healthz` needs the access token."""
+_PROBLEM = {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The access token is missing or not the right one", **_PROBLEM},
+    404: {"description": "No such meter or record", **_PROBLEM},
+    422: {"description": "The request has faults; each is listed", **_PROBLEM},
+    503: {"description": "A store, a line or the field is not available now", **_PROBLEM},
+}
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"description": "Refused, or the key was used for another order", **_PROBLEM}
+}
+
+
+def create_app(deps: ApiDeps) -> FastAPI:
+    """Build the HTTP application of a station."""
+    orders = Orders(deps)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await orders.settle()
+
+    app = FastAPI(
+        title="Wattwarden",
+        description=ABOUT,
+        version=deps.version,
+        lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        max_body_size=deps.limits.body_bytes_most,
+    )
+    app.state.context = Context(deps, orders, Readiness(deps), registry_of(deps))
+    add_error_handlers(app)
+    _add_routes(app, deps)
+    _add_schemas(app)
+    app.add_middleware(AccessGuard, deps=deps)
+    return app
+
+
+def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
+    # The guard does the checking; this tells the readers of the OpenAPI document about it.
+    token = [Security(HTTPBearer(auto_error=False, description="the station's access token"))]
+    for part in (meters, readings, causes, buses):
+        app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=_PROBLEMS)
+    ordering = [commands, approvals] if deps.approvals and deps.approve else [commands]
+    for part in ordering:
+        answers = _PROBLEMS | _CONFLICT
+        app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
+    app.include_router(health.router)
+
+
+def _add_schemas(app: FastAPI) -> None:
+    """Describe what no endpoint returns by its type: errors, and readings as JSON."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        schemas = document["components"]["schemas"]
+        for model in (Problem, ReadingsAnswer):
+            schemas.setdefault(model.__name__, model.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

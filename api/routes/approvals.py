@@ -1,0 +1,29 @@
+"""For operators: a second person's yes to a mass action."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.answers import ApprovalList
+from api.context import Deps
+from api.params import ApprovalBody
+from api.plain import plain
+from domain.errors import UnknownSubject
+
+router = APIRouter(tags=["approvals"])
+
+
+@router.get("/approvals", summary="Mass actions that wait for a second person")
+def list_approvals(deps: Deps) -> ApprovalList:
+    """Give the questions that are open."""
+    rows = [plain(row) for row in deps.approvals()] if deps.approvals else []
+    return ApprovalList(count=len(rows), approvals=rows)
+
+
+@router.post("/approvals/{approval_id}", summary="Let a held mass action go on")
+async def post_approval(approval_id: str, body: ApprovalBody, deps: Deps) -> dict[str, Any]:
+    """Approve, as another person than the one who asked; approving again changes nothing."""
+    if deps.approve is None:
+        raise UnknownSubject(f"no approval {approval_id!r} is asked for")
+    answer = await deps.approve(approval_id, body.approved_by, body.reason)
+    return dict(plain(answer))
