@@ -34,7 +34,8 @@ MBAP_PDU_LONGEST = 253
 class Request(NamedTuple):
     """One request: reads carry `size` (registers or coils), writes carry `words`.
 
-    `malformed`: its byte counts disagree. `rtu_bytes` is its length on the RS-485 side, whatever the transport; `transaction` is MBAP's.
+    `malformed`: its byte counts disagree. `rtu_bytes` is its length on the RS-485 side, whatever
+    the transport; `transaction` is MBAP's.
     """
 
     unit: int

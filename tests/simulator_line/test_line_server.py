@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import minimalmodbus
 import pytest
@@ -17,7 +17,7 @@ from simulator.scripted import ScriptedLoads
 
 MakeMeter = Callable[..., VirtualMeter]
 Framed = Callable[[str], bytes]
-StartLine = Callable[..., "asyncio.Future[Endpoint]"]
+StartLine = Callable[..., Awaitable[tuple[LineServer, Endpoint]]]
 READ_POWER = "01 03 00 0d 00 01"
 
 
@@ -29,7 +29,7 @@ def faults() -> FaultBook:
 @pytest.fixture
 async def start_line(
     bus: Bus, make_meter: MakeMeter, faults: FaultBook, loads: ScriptedLoads
-) -> AsyncIterator[Callable[..., object]]:
+) -> AsyncIterator[StartLine]:
     """Start lines with meters 1 and 2 of 1500 W; the test's end stops them."""
     lines: list[LineServer] = []
     for unit in (1, 2):
