@@ -150,10 +150,25 @@ RECORDED_AS: Mapping[str, str] = {
     "TV-LCD": "tv",
 }
 
-_wander_dice = random.Random(20_260_301)
-# One fixed wander for everybody: a load picks its place in it by its salt, so a reading after a
+_WANDER_LENGTH = 4096
+_WANDER_MEMORY = 0.9
+
+
+def _wander() -> tuple[float, ...]:
+    """A slow random walk around 0 with deviation 1: what a device draws now is near what it drew a
+    moment ago."""
+    dice = random.Random(20_260_301)
+    fresh = (1.0 - _WANDER_MEMORY**2) ** 0.5
+    at, walk = 0.0, []
+    for _ in range(_WANDER_LENGTH):
+        at = _WANDER_MEMORY * at + fresh * dice.gauss(0.0, 1.0)
+        walk.append(max(-2.0, min(2.0, at)))
+    return tuple(walk)
+
+
+# One fixed walk for everybody: a load picks its place in it by its salt, so a reading after a
 # gap of hours costs no more than the next one, and the same seed gives the same watts.
-_WANDER = tuple(max(-2.0, min(2.0, _wander_dice.gauss(0.0, 1.0))) for _ in range(4096))
+_WANDER = _wander()
 
 
 class Load:
@@ -186,7 +201,7 @@ class Load:
             power_w = self.rated_w
             if row.flicker:
                 step = int((at_s - self.on_s) // row.flicker_s)
-                power_w *= 1.0 + row.flicker * _WANDER[(step * 97 + self.salt) & 4095]
+                power_w *= 1.0 + row.flicker * _WANDER[(step + self.salt) % _WANDER_LENGTH]
                 ends_s = min(ends_s, self.on_s + (step + 1) * row.flicker_s)
             power_w, ends_s = self._start(power_w, at_s, started_s, ends_s)
         self.power_w = power_w

@@ -40,10 +40,10 @@ GROUND_FLOOR: tuple[tuple[str, RoomKind, str, float, int | None, str], ...] = (
 )
 LAUNDRY_GROUP = "laundry"
 
-# A dormitory hair dryer: 1250 W, power factor 0.99. The band of power is wide because nobody's
-# supply is 220 V all day; the band of power factor is narrow so that it can't hide a kettle (1.00).
+# A dormitory hair dryer: 1250 W at 220 V, power factor 0.99. The band of power factor is narrow, so
+# that it can't hide a kettle (1.00).
 HAIR_DRYER = WhiteListEntry(
-    name="hair dryer", power_w=1250, tolerance=0.2, power_factor=0.99,
+    name="hair dryer", power_w=1250, tolerance=0.12, power_factor=0.99,
     power_factor_tolerance=0.006, longest_run_s=900,
 )  # fmt: skip
 

@@ -18,8 +18,8 @@ from simulator.traces import RecordedLoad, RecordedUse
 from simulator.uses import PlannedUse, Use, World
 
 UNPLUG_S = (3.0, 20.0)  # somebody pulls the heater's plug after the lights went out
-RESUME_S = (10.0, 90.0)  # what does not restart by itself is switched on again
-RETRY_S = (20.0, 90.0)  # the incorrigible
+RESUME_S = (5.0, 40.0)  # what does not restart by itself is switched on again
+RETRY_S = (45.0, 120.0)  # the incorrigible, once their computers run again
 CALM_S = 180.0  # around a planned use a room starts nothing big of its own
 GAP_S = 2 * 86_400.0  # a room not looked at for so long starts afresh
 BASE_RECORDED = {"laptop": "PC-Laptop", "desktop": "PC-Desktop", "monitor": "Monitor-TFT",
