@@ -106,6 +106,7 @@ class BusOwner:
 
     async def run(self) -> None:
         """Own the bus until cancelled."""
+        self._stopping = False
         own = asyncio.create_task(self._own(), name=f"bus {self.bus.name}")
         try:
             await asyncio.shield(own)

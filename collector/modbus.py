@@ -62,7 +62,8 @@ class Codec(Protocol):
     the accepted answer, or None while there is none yet. `give_up` classifies and drops what is
     left once no answer is waited for: in words, and whether it was the reply, damaged. `strays`
     are the units and shapes of valid frames that were not wanted. `echoing` says whether the
-    adapter repeats what is sent (None: not yet known). `is_stream`: frames have borders, input must never be thrown away.
+    adapter repeats what is sent (None: not yet known). `is_stream`: frames have borders, input
+    must never be thrown away.
     """
 
     echoing: bool | None

@@ -14,8 +14,8 @@ class PollSettings(BaseModel):
     `sweep_every_s` none: sweeps run back to back. `late_window_s` is the silence kept after a
     timeout while input is thrown away; for `late_memory_s` the meter is then asked in requests of
     another length, which a later reply can't fit. A meter is called silent after `silent_after`
-    attempts and is then probed after `probe_first_s`, doubling up to `probe_most_s`. `current_factor` times the
-    rated current is the most that is believed.
+    attempts and is then probed after `probe_first_s`, doubling up to `probe_most_s`.
+    `current_factor` times the rated current is the most that is believed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
