@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from api.answers import Problem, ReadingsAnswer
 from api.auth import AccessGuard
+from api.body_limit import BodyLimit
 from api.context import Context
 from api.deps import ApiDeps
 from api.errors import PROBLEM_JSON, add_error_handlers
@@ -50,12 +51,13 @@ def create_app(deps: ApiDeps) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        max_body_size=deps.limits.body_bytes_most,
     )
     app.state.context = Context(deps, orders, Readiness(deps), registry_of(deps))
     add_error_handlers(app)
     _add_routes(app, deps)
     _add_schemas(app)
+    # The last one added is asked first: who may not ask may not send either.
+    app.add_middleware(BodyLimit, most=deps.limits.body_bytes_most)
     app.add_middleware(AccessGuard, deps=deps)
     return app
 
@@ -69,7 +71,8 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
     for part in ordering:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
-    app.include_router(health.router)
+    refusals: dict[int | str, dict[str, Any]] = {status: _PROBLEMS[status] for status in (401, 422)}
+    app.include_router(health.router, responses=refusals)
 
 
 def _add_schemas(app: FastAPI) -> None:

@@ -90,13 +90,16 @@ async def _on_purpose(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    errors = [
-        {"where": ".".join(str(part) for part in item["loc"]), "message": _words(item)}
-        for item in error.errors()
-    ]
+    errors = [{"where": _where(item), "message": _words(item)} for item in error.errors()]
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in errors)
     title = STATUS[InvalidInput][1]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, title, detail, errors)
+
+
+def _where(item: Mapping[str, Any]) -> str:
+    # Of a body that is not JSON the place is a count of bytes, which is no name.
+    place = item["loc"][:1] if item["type"] == "json_invalid" else item["loc"]
+    return ".".join(str(part) for part in place)
 
 
 def _words(item: Mapping[str, Any]) -> str:

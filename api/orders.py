@@ -1,7 +1,9 @@
 """Orders from outside: each id once, the same answer again, a bounded number at a time."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import structlog
@@ -9,7 +11,7 @@ import structlog
 from api.deps import ApiDeps, CommandRequest
 from api.errors import Busy
 from domain.commands import Command, Receipt
-from domain.errors import CommandRefused, UnknownSubject
+from domain.errors import CommandRefused, UnknownSubject, WattwardenError
 
 Outcome = tuple[Command, Receipt | None]
 # Threads of its own, so that long downloads can't keep a command from being looked up.
@@ -34,6 +36,7 @@ class Orders:
     def __init__(self, deps: ApiDeps) -> None:
         self._deps = deps
         self._flights: dict[str, _Flight] = {}
+        self._approvals: set[asyncio.Future[Mapping[str, Any]]] = set()
         self._waiting = 0
         self._threads = anyio.CapacityLimiter(LOOK_UPS_AT_ONCE)
 
@@ -55,6 +58,19 @@ class Orders:
         finally:
             self._waiting -= 1
         return flight.task.result() if done else None
+
+    async def approve(self, approval_id: str, who: str, reason: str) -> Mapping[str, Any]:
+        """Give a second person's yes. Raises CommandRefused, UnknownSubject, StoreUnavailable."""
+        if self._deps.approve is None:
+            raise UnknownSubject(f"no approval {approval_id!r} is asked for")
+        task = asyncio.ensure_future(self._deps.approve(approval_id, who, reason))
+        wait_s = self._deps.limits.command_wait_s
+        self._approvals.add(task)
+        task.add_done_callback(self._approvals.discard)
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        if not done:
+            raise WattwardenError(f"no answer in {wait_s:g} s; GET /api/v1/approvals tells")
+        return task.result()
 
     def pending(self, command_id: str) -> CommandRequest | None:
         """Return an order that is on its way, None where there is none of that id."""

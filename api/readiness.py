@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import anyio
+
 from api.deps import ApiDeps
 from domain.errors import WattwardenError
 
@@ -24,16 +26,21 @@ class Readiness:
             "spool": lambda: _no_reason(deps.stream_stats()),
             "station": lambda: list(deps.readiness()),
         }
+        # Threads of its own: no download and no hanging part keeps the others from answering.
+        self._threads = anyio.CapacityLimiter(len(self._parts))
         self._asking: dict[str, asyncio.Task[list[str]]] = {}
 
     async def reasons(self) -> list[str]:
         """Return why the station is not ready; an empty list means it is."""
         for name, ask in self._parts.items():
             if name not in self._asking:
-                self._asking[name] = asyncio.create_task(asyncio.to_thread(ask))
+                self._asking[name] = asyncio.create_task(self._ask(ask))
         asked = dict(self._asking)
         await asyncio.wait(asked.values(), timeout=self._wait_s)
         return [reason for name, task in asked.items() for reason in self._take(name, task)]
+
+    async def _ask(self, ask: Ask) -> list[str]:
+        return await anyio.to_thread.run_sync(ask, limiter=self._threads)
 
     def _take(self, name: str, task: "asyncio.Task[list[str]]") -> list[str]:
         if not task.done():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 import polars as pl
 
@@ -107,10 +108,16 @@ def _steps(plan: Plan) -> float:
 
 
 def read_pieces(series: TimeSeries, plan: Plan, chunk_rows: int) -> Iterator[pl.DataFrame]:
-    """Yield frames of time, meter and quantities in order of time, never more than one at once.
+    """Return frames of time, meter and quantities in order of time, each read when asked for.
 
-    What is missing is null; so is what is not a finite number.
+    The first is read here, so that a store that is down is an error and not a broken answer.
+    What is missing is null; so is what is not a finite number. Raises StoreUnavailable.
     """
+    pieces = _pieces(series, plan, chunk_rows)
+    return chain([next(pieces)], pieces)
+
+
+def _pieces(series: TimeSeries, plan: Plan, chunk_rows: int) -> Iterator[pl.DataFrame]:
     floats = pl.selectors.float()
     for start, end in spans(plan, chunk_rows):
         frame = series.window(start, end, [plan.meter], plan.quantities, plan.resolution)

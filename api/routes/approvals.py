@@ -5,10 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.answers import ApprovalList
-from api.context import Deps
+from api.context import Ctx, Deps
 from api.params import ApprovalBody
 from api.plain import plain
-from domain.errors import UnknownSubject
 
 router = APIRouter(tags=["approvals"])
 
@@ -21,9 +20,7 @@ def list_approvals(deps: Deps) -> ApprovalList:
 
 
 @router.post("/approvals/{approval_id}", summary="Let a held mass action go on")
-async def post_approval(approval_id: str, body: ApprovalBody, deps: Deps) -> dict[str, Any]:
+async def post_approval(approval_id: str, body: ApprovalBody, context: Ctx) -> dict[str, Any]:
     """Approve, as another person than the one who asked; approving again changes nothing."""
-    if deps.approve is None:
-        raise UnknownSubject(f"no approval {approval_id!r} is asked for")
-    answer = await deps.approve(approval_id, body.approved_by, body.reason)
+    answer = await context.orders.approve(approval_id, body.approved_by, body.reason)
     return dict(plain(answer))
