@@ -39,16 +39,23 @@ class FaultKind(StrEnum):
     ROLLOVER = "rollover"
     METER_SWAP = "meter-swap"
     RELAY_ALONE = "relay-alone"
-    # In the relay, while it lasts.
+    # In the wiring, while it lasts.
     RELAY_STUCK = "relay-stuck"
     RELAY_BYPASSED = "relay-bypassed"
+    METER_BYPASSED = "meter-bypassed"
 
 
 ONCE = frozenset(
     {FaultKind.ENERGY_BACKWARD, FaultKind.ROLLOVER, FaultKind.METER_SWAP, FaultKind.RELAY_ALONE}
 )
 STANDING = frozenset(
-    {FaultKind.REVERSE_POWER, FaultKind.RELAY_STUCK, FaultKind.RELAY_BYPASSED, FaultKind.HOLE}
+    {
+        FaultKind.REVERSE_POWER,
+        FaultKind.RELAY_STUCK,
+        FaultKind.RELAY_BYPASSED,
+        FaultKind.METER_BYPASSED,
+        FaultKind.HOLE,
+    }
 )
 GLITCHES = frozenset({FaultKind.GLITCH})
 WIRE = frozenset(FaultKind) - ONCE - STANDING - GLITCHES

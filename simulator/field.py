@@ -10,7 +10,8 @@ from collector.profile import Profile
 from domain.errors import InvalidInput, UnknownSubject
 from domain.faults import Fault
 from domain.quantities import QUANTITIES
-from domain.site import Site
+from domain.site import Meter, Site
+from simulator.bus_total import BusTotal
 from simulator.faults import FaultBook, FaultKind, FaultSpec, StandingFault
 from simulator.line import Endpoint, LineServer
 from simulator.meter import VirtualMeter
@@ -45,16 +46,21 @@ class SimulatedField:
         self.source = source
         self.campus_now = campus_now
         maps = {name: RegisterMap(profiles[name]) for name in {m.profile for m in site.meters}}
-        self.meters = {
-            meter.name: VirtualMeter(
+
+        def virtual(meter: Meter, loads: LoadSource) -> VirtualMeter:
+            dice = random.Random(f"{seed}:{meter.name}:energy")
+            return VirtualMeter(
                 meter,
                 profiles[meter.profile],
-                source,
-                energy_wh=random.Random(f"{seed}:{meter.name}:energy").uniform(50_000, 9_000_000),
+                loads,
+                energy_wh=dice.uniform(50_000, 9_000_000),
                 registers=maps[meter.profile],
             )
-            for meter in site.meters
-        }
+
+        self.meters = {m.name: virtual(m, source) for m in site.meters if not m.head}
+        for head in (meter for meter in site.meters if meter.head):
+            rooms = [self.meters[m.name] for m in site.meters_on(head.bus) if not m.head]
+            self.meters[head.name] = virtual(head, BusTotal(rooms))
         self.lines = {
             bus.name: LineServer(
                 bus,
@@ -105,8 +111,7 @@ class SimulatedField:
 
     def switch_on(self, meter: str, appliance: str, for_s: float) -> LoadUse:
         """Switch an appliance on in a room now. Raises UnknownSubject for either."""
-        self.meter(meter)
-        return self.source.switch_on(meter, appliance, self.campus_now(), for_s)
+        return self.meter(meter).source.switch_on(meter, appliance, self.campus_now(), for_s)
 
     async def states(self) -> AsyncIterator[dict[str, Any]]:
         """Yield every meter as it truly is, with the ids and kinds of its faults."""

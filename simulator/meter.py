@@ -31,6 +31,7 @@ INTEGRATION_STEP_S = 30.0
 MOST_INTEGRATION_STEPS = 240
 FREQUENCY_HZ = 50.0
 NO_FAULTS = FaultBook()
+_BYPASSES = frozenset({FaultKind.RELAY_BYPASSED, FaultKind.METER_BYPASSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class VirtualMeter:
         self.relay_writes = 0
         self.relay_moves = 0
         self._map = registers or RegisterMap(profile)
-        self._source = source
+        self.source = source
         self._faults = NO_FAULTS
         self._energy_wh, self._export_wh = float(energy_wh), 0.0
         self._balance_minor = balance_minor
@@ -123,6 +124,12 @@ class VirtualMeter:
             volts, apparent_va / volts if volts else 0.0, power_w,
             power_w / apparent_va if apparent_va else 1.0, self._energy_wh,
         )  # fmt: skip
+
+    def draw(self, at_s: float) -> Demand:
+        """Return what the room takes from the bus, through the meter or past it."""
+        self._refresh(at_s)
+        demand = self._demand
+        return demand if self._supplied else Demand(demand.voltage_v, 0.0, 0.0)
 
     def move_relay(self, closed: bool, at_s: float) -> None:
         """Move the relay as a hand or a failing coil would, past every command."""
@@ -210,13 +217,13 @@ class VirtualMeter:
 
     @property
     def _supplied(self) -> bool:
-        return self._closed or FaultKind.RELAY_BYPASSED in self._standing
+        return self._closed or not self._standing.isdisjoint(_BYPASSES)
 
     def _tell_room(self, at_s: float) -> None:
         """Tell the room when its supply has come or gone since it was told last."""
         if self._supplied != self._told:
             self._told = self._supplied
-            self._source.relay_moved(self.name, self._told, at_s)
+            self.source.relay_moved(self.name, self._told, at_s)
 
     def _refresh(self, at_s: float) -> None:
         """Bring the meter up to a time: relay moves that are due, energy, demand, values."""
@@ -236,7 +243,7 @@ class VirtualMeter:
         """Integrate energy up to a time, in steps where nobody has asked for long."""
         if self._at_s == -math.inf:
             self._at_s = at_s
-            self._demand = self._source.demand(self.name, at_s)
+            self._demand = self.source.demand(self.name, at_s)
             return
         gap_s = at_s - self._at_s
         steps = min(MOST_INTEGRATION_STEPS, max(1, math.ceil(gap_s / INTEGRATION_STEP_S)))
@@ -244,7 +251,7 @@ class VirtualMeter:
         for step in range(1, steps + 1):
             before_w = self._flow()[1]
             now_s = start_s + gap_s * step / steps
-            self._demand = self._source.demand(self.name, now_s)
+            self._demand = self.source.demand(self.name, now_s)
             energy_wh = (before_w + self._flow()[1]) / 2 * (now_s - self._at_s) / 3600
             self._at_s = now_s
             if energy_wh >= 0:
@@ -255,7 +262,7 @@ class VirtualMeter:
     def _flow(self) -> tuple[float, float, float]:
         """Return voltage, power and reactive power through the meter now."""
         demand = self._demand
-        if not self._supplied:
+        if not self._supplied or FaultKind.METER_BYPASSED in self._standing:
             return demand.voltage_v, 0.0, 0.0
         if FaultKind.REVERSE_POWER in self._standing:
             return demand.voltage_v, -demand.power_w, demand.reactive_var

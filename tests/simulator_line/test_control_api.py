@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from collector.profile import Profile
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, UnknownSubject
 from domain.site import Bus, Meter, RoomKind, Site
 from simulator.control_api import control_app
+from simulator.faults import FaultKind, FaultSpec
 from simulator.field import SimulatedField
 from simulator.modbus import Request
 from simulator.scripted import ScriptedLoads
@@ -158,6 +159,22 @@ async def test_counters_tell_requests_and_relay_writes(
 
 async def test_an_unknown_meter_has_no_state(api: httpx.AsyncClient) -> None:
     assert (await api.get("/state/room-9")).status_code == 404
+
+
+def test_a_head_meter_sees_the_whole_bus_and_what_bypasses_its_meters(
+    profiles: Mapping[str, Profile], loads: ScriptedLoads
+) -> None:
+    rooms = site()
+    head = rooms.meters[0].model_copy(update={"name": "head", "unit_id": 9, "head": True})
+    whole = rooms.model_copy(update={"meters": (head, *rooms.meters)})
+    field = SimulatedField(whole, profiles, loads, campus_now=lambda: 1000.0)
+    field.meter("room-1").move_relay(False, 1000.0)
+    field.add_fault(FaultSpec(kind=FaultKind.METER_BYPASSED, meter="room-2"))
+    seen = [field.meter(f"room-{unit}").state(1001).power_w for unit in (1, 2, 3)]
+    assert seen == [0, 0, 500]
+    assert field.meter("head").state(1001).power_w == 1000
+    with pytest.raises(UnknownSubject):
+        field.switch_on("head", "heater", 60)
 
 
 def test_a_site_that_does_not_fit_is_refused_with_every_fault(

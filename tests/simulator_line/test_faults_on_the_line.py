@@ -257,6 +257,14 @@ def test_a_bypassed_relay_is_open_and_carries_current(bench: Bench, loads: Scrip
     assert loads.moves == [("room-1", False, 3)]
 
 
+def test_a_bypassed_meter_sees_nothing_and_cannot_cut(bench: Bench, loads: ScriptedLoads) -> None:
+    bench.fault(FaultKind.METER_BYPASSED)
+    assert bench.hear(READ_POWER) == "01 03 02 00 00"
+    bench.hear(TRIP, 1)
+    assert bench.meters[0].draw(2).power_w == 500
+    assert loads.moves == []
+
+
 def test_reverse_power_is_negative_and_counted_as_export(bench: Bench) -> None:
     bench.fault(FaultKind.REVERSE_POWER)
     before_wh = bench.meters[0].state(0).energy_wh
