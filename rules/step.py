@@ -1,0 +1,347 @@
+"""Steps up in a meter's power, followed sample by sample until a rule can tell what they are.
+
+Nothing here knows what is forbidden: a step is a rise above the level before it, and this file
+says how large, how long, how steady and how resistive it is so far.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+
+import numpy as np
+
+from rules.ring import Flags, Floats, Index, Rows, SampleRing, Samples, Times
+
+# Samples before a step that tell its level (medians) and its reactive power (range).
+BASELINE_SAMPLES = 5
+REACTIVE_SAMPLES = 5
+# Resolution of a current register of common meters, A: bounds a power factor taken from P/(V*I).
+CURRENT_STEP_A = 0.01
+# A power factor lower than this gives no usable reactive power.
+LOWEST_FACTOR = 0.05
+# A sample this close to the level, as a share of the smallest step, belongs to it.
+LEVEL_SHARE = 0.2
+# Readings are means over about a second, so a sample stands for the second before it.
+READING_S = 1.0
+# Samples closer than this may show the same reading of the meter twice.
+SPACED_S = 0.9
+# With samples this close a load's start in stages lies within the level's samples.
+CLOSE_S = 2.5
+# A step back in a meter's clock up to this is a late sample, beyond it the clock was set.
+LATE_S = 5.0
+# How long the level before a conviction is worth anything after the supply was cut, ms.
+CLEAN_MS = 3_600_000
+
+
+class Phase(IntEnum):
+    """What is known of a meter: nothing, no step, a step being watched, a forbidden load on."""
+
+    UNKNOWN = 0
+    IDLE = 1
+    WATCHED = 2
+    CONVICTED = 3
+
+
+# Plain numbers for the arithmetic: looking up an enum member costs more than the comparison.
+UNKNOWN, IDLE, WATCHED, CONVICTED = (int(phase) for phase in Phase)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLimits:
+    """What a step is, for each meter: arrays of n."""
+
+    step_w: Floats
+    longest_gap_s: Floats
+    nominal_voltage_v: Floats
+    factor_step: Floats
+
+
+def conductance_power(power_w: Floats, voltage_v: Floats, nominal_v: Floats) -> Floats:
+    """Return the power at nominal voltage, P/V^2 x Vn^2, W: a resistor's own number.
+
+    Where the voltage is not told (or is that of a dead phase) the power is left as it is.
+    """
+    scale = (nominal_v / np.where(voltage_v > nominal_v / 2, voltage_v, nominal_v)) ** 2
+    return power_w * scale
+
+
+def reactive_bounds(
+    power_w: Floats,
+    voltage_v: Floats,
+    current_a: Floats,
+    power_factor: Floats,
+    factor_step: Floats,
+) -> tuple[Floats, Floats]:
+    """Return the least and the most non-active power that fit a reading, var; NaN = can't tell.
+
+    From the power factor with its resolution, else from P/(V*I). The sign is lost in both.
+    """
+    with np.errstate(all="ignore"):
+        apparent = voltage_v * current_a
+        from_current = np.abs(power_w) / apparent
+        told = np.abs(power_factor)
+        usable = told >= LOWEST_FACTOR
+        factor = np.where(usable, told, from_current)
+        spare = np.where(usable, factor_step / 2, CURRENT_STEP_A / 2 / current_a + factor_step / 2)
+        high = np.clip(factor + spare, 1e-3, 1.0)
+        low = np.clip(factor - spare, 1e-3, 1.0)
+        least = np.abs(power_w) * np.sqrt(1 / high**2 - 1)
+        most = np.abs(power_w) * np.sqrt(1 / low**2 - 1)
+    # An idle meter shows no usable power factor, but then there is no reactive power either.
+    idle = (current_a < CURRENT_STEP_A) | (np.isnan(least) & (np.abs(power_w) < 1))
+    return np.where(idle, 0.0, least), np.where(idle, 0.0, most)
+
+
+def _median3(a: Floats, b: Floats, c: Floats) -> Floats:
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+
+
+def _level(samples_w: Floats | list[Floats], elapsed_s: Floats) -> Floats:
+    """The level that five samples show (oldest first): the median of the last three, or of the
+    first three where that is lower and they are close in time (a start in stages)."""
+    a, b, c, d, e = samples_w
+    late = _median3(c, d, e)
+    return np.where(elapsed_s <= CLOSE_S, np.minimum(late, _median3(a, b, c)), late)
+
+
+class StepTracker:
+    """Follows the level and the step of every meter, O(1) a sample, all meters of a sweep at once.
+
+    `advance` returns the meters (site indices) that are watched or convicted, or were until now.
+    Arrays are public to the rules on top, which end a watch by `absorb` or `convict`.
+    """
+
+    def __init__(self, meters: int, limits: StepLimits, ring: SampleRing) -> None:
+        self.limits = limits
+        self.ring = ring
+        self.phase = np.zeros(meters, np.int8)
+        self.time_ms = np.zeros(meters, np.int64)
+        self.power_w = np.full(meters, np.nan)
+        # False while a load of a step's size may have been on since before the first sample.
+        self.is_known = np.zeros(meters, np.bool_)
+        # The supply was cut: the first step after it is the whole room coming back.
+        self.was_cut = np.zeros(meters, np.bool_)
+        self.level_w = np.full((BASELINE_SAMPLES, meters), np.nan)
+        # The step under watch, or the one convicted.
+        self.base_w = np.full(meters, np.nan)
+        self.base_least_var = np.full(meters, np.nan)
+        self.base_most_var = np.full(meters, np.nan)
+        self.since_ms = np.zeros(meters, np.int64)
+        self.count = np.zeros(meters, np.int64)
+        # Of these, the ones that can't be the same reading, and the last of them.
+        self.spaced = np.zeros(meters, np.int64)
+        self.spaced_w = np.full(meters, np.nan)
+        self.spaced_ms = np.zeros(meters, np.int64)
+        self.lowest_w = np.full(meters, np.nan)
+        self.peak_w = np.full(meters, np.nan)
+        self.change_w = np.full(meters, np.nan)
+        self.energy_j = np.zeros(meters)
+        self.ratio_least = np.full(meters, np.nan)
+        self.ratio_most = np.full(meters, np.nan)
+        self.excess_w = np.full(meters, np.nan)
+        # The base of the last conviction: what the room drew without the forbidden load.
+        self.clean_w = np.full(meters, np.nan)
+        self.clean_var = np.full((2, meters), np.nan)
+        self.clean_ms = np.zeros(meters, np.int64)
+        self.comes_back = np.zeros(meters, np.bool_)
+
+    def advance(self, rows: Rows, samples: Samples) -> Index:
+        """Take one good sample of each of the meters of `rows` (in `samples` order).
+
+        Samples that are not newer than the last one change nothing. Returns the site indices of
+        the meters whose phase is, or was before, WATCHED or CONVICTED.
+        """
+        limits = self.limits
+        power = conductance_power(
+            samples.power_w, samples.voltage_v, limits.nominal_voltage_v[rows]
+        )
+        before_ms, before_phase = self.time_ms[rows], self.phase[rows]
+        elapsed_s = (samples.time_ms - before_ms) / 1000.0
+        step_w = limits.step_w[rows]
+        base = _level([level[rows] for level in self.level_w], elapsed_s)
+        unsettled = (elapsed_s <= 0) | (elapsed_s > limits.longest_gap_s[rows])
+        special = (before_phase != IDLE) | (power - base >= step_w) | unsettled
+        chosen = np.flatnonzero(special)
+        if not len(chosen):
+            self._settle(rows, power, samples.time_ms, step_w)
+            return chosen
+        site = np.arange(len(self.phase))[rows]
+        plain = np.flatnonzero(~special)
+        if len(plain):
+            self._settle(site[plain], power[plain], samples.time_ms[plain], step_w[plain])
+        return self._advance_special(
+            site[chosen], power[chosen], elapsed_s[chosen], samples.take(chosen)
+        )
+
+    def _settle(self, rows: Rows, power: Floats, time_ms: Times, step_w: Floats) -> None:
+        """A sample without a step: it becomes part of the level."""
+        for older, newer in pairwise(self.level_w):
+            older[rows] = newer[rows]
+        self.level_w[-1][rows] = power
+        self.power_w[rows] = power
+        self.time_ms[rows] = time_ms
+        self.is_known[rows] |= power < step_w
+
+    def _advance_special(
+        self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples
+    ) -> Index:
+        phase = self.phase[site]
+        clock_set = elapsed_s < -LATE_S
+        fresh = (elapsed_s > 0) | clock_set | (phase == UNKNOWN)
+        gone = clock_set | (elapsed_s > self.limits.longest_gap_s[site])
+        restart = fresh & (gone | (phase == UNKNOWN))
+        idle = fresh & ~restart & (phase == IDLE)
+        watched = fresh & ~restart & (phase == WATCHED)
+        convicted = fresh & ~restart & (phase == CONVICTED)
+        was_active = fresh & (phase >= WATCHED)
+        if restart.any():
+            self._restart(site[restart], power[restart])
+        if idle.any():
+            self._begin(site[idle], power[idle], elapsed_s[idle], samples.take(idle))
+        if watched.any():
+            self._watch(site[watched], power[watched], elapsed_s[watched], samples.take(watched))
+        if convicted.any():
+            self._follow(site[convicted], power[convicted])
+        self.power_w[site[fresh]] = power[fresh]
+        self.time_ms[site[fresh]] = samples.time_ms[fresh]
+        active: Index = site[was_active | (fresh & (self.phase[site] >= WATCHED))]
+        return active
+
+    def _restart(self, site: Index, power: Floats) -> None:
+        """The first sample, or the first after a long silence: the level is taken as it is."""
+        self.level_w[:, site] = power
+        self.phase[site] = IDLE
+        self.is_known[site] = power < self.limits.step_w[site]
+
+    def _begin(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """A rise above the level: the step's first sample."""
+        self.base_w[site] = _level(self.level_w[:, site], elapsed_s)
+        past = self.ring.before(site, 1, REACTIVE_SAMPLES)
+        nominal, step = self.limits.nominal_voltage_v[site], self.limits.factor_step[site]
+        least, most = reactive_bounds(
+            conductance_power(past.power_w, past.voltage_v, nominal),
+            past.voltage_v,
+            past.current_a,
+            past.power_factor,
+            step,
+        )
+        # Only samples at the level itself: not the tail of another load, nor half a step.
+        near_w = LEVEL_SHARE * self.limits.step_w[site]
+        off_w = conductance_power(past.power_w, past.voltage_v, nominal) - self.base_w[site]
+        known = (np.abs(off_w) <= near_w) & ~np.isnan(least)
+        some = known.any(axis=0)
+        self.base_least_var[site] = np.where(
+            some, np.min(least, axis=0, where=known, initial=np.inf), np.nan
+        )
+        self.base_most_var[site] = np.where(
+            some, np.max(most, axis=0, where=known, initial=0.0), np.nan
+        )
+        self.comes_back[site] = self.was_cut[site]
+        self.was_cut[site] = False
+        if self.comes_back[site].any():
+            self._return_to_clean(site[self.comes_back[site]], samples.time_ms.max())
+        self.phase[site] = WATCHED
+        self.since_ms[site] = samples.time_ms
+        self.count[site] = 0
+        self.spaced[site] = 0
+        self.spaced_ms[site] = 0
+        self.lowest_w[site] = np.inf
+        self.peak_w[site] = 0.0
+        self.energy_j[site] = 0.0
+        self._measure(site, power, elapsed_s, samples)
+
+    def _return_to_clean(self, site: Index, now_ms: int) -> None:
+        """The supply is back and the room comes back as a whole: hold it against what it drew
+        before the load that was convicted, if that was lately."""
+        lately = (now_ms - self.clean_ms[site] <= CLEAN_MS) & ~np.isnan(self.clean_w[site])
+        back = site[lately]
+        self.base_w[back] = np.maximum(self.base_w[back], self.clean_w[back])
+        self.base_least_var[back], self.base_most_var[back] = self.clean_var[:, back]
+        self.comes_back[back] = False
+
+    def _watch(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """A further sample of a step: still up, or over."""
+        over = power - self.base_w[site] < self.limits.step_w[site]
+        ended, going = site[over], ~over
+        self.phase[ended] = IDLE
+        self._push(ended, power[over])
+        self._measure(site[going], power[going], elapsed_s[going], samples.take(going))
+
+    def _measure(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        excess = power - self.base_w[site]
+        self.count[site] += 1
+        self.lowest_w[site] = np.minimum(self.lowest_w[site], excess)
+        self.peak_w[site] = np.maximum(self.peak_w[site], excess)
+        spaced = samples.time_ms - self.spaced_ms[site] >= SPACED_S * 1000
+        new = site[spaced]
+        self.change_w[new] = np.abs(power[spaced] - self.spaced_w[new])
+        self.spaced[new] += 1
+        self.spaced_w[new] = power[spaced]
+        self.spaced_ms[new] = samples.time_ms[spaced]
+        self.energy_j[site] += excess * elapsed_s
+        least, most = reactive_bounds(
+            power,
+            samples.voltage_v,
+            samples.current_a,
+            samples.power_factor,
+            self.limits.factor_step[site],
+        )
+        # |dQ| lies between the gap of the two ranges and their widest difference.
+        gap = np.maximum(least - self.base_most_var[site], self.base_least_var[site] - most)
+        self.ratio_least[site] = np.maximum(gap, 0.0) / excess
+        widest = np.maximum(most - self.base_least_var[site], self.base_most_var[site] - least)
+        self.ratio_most[site] = widest / excess
+        self.excess_w[site] = excess
+
+    def _follow(self, site: Index, power: Floats) -> None:
+        """A convicted load is over when most of its power has gone, at once or in two samples."""
+        recent = np.maximum(self.level_w[:, site].max(axis=0), self.power_w[site])
+        size = self.excess_w[site]
+        over = (power - self.base_w[site] < size / 2) | (recent - power > 0.6 * size)
+        ended = site[over]
+        self.phase[ended] = IDLE
+        self.is_known[ended] = True
+        self.level_w[:, ended] = power[over]
+        self._push(site[~over], power[~over])
+
+    def _push(self, site: Index, power: Floats) -> None:
+        for older, newer in pairwise(self.level_w):
+            older[site] = newer[site]
+        self.level_w[-1][site] = power
+        self.is_known[site] |= power < self.limits.step_w[site]
+
+    def absorb(self, site: Index) -> None:
+        """The watched step is nobody's business: its level is the new level."""
+        self.phase[site] = IDLE
+        self.level_w[:, site] = self.power_w[site]
+
+    def convict(self, site: Index) -> None:
+        """The watched step is a forbidden load; it stays so until its power has gone."""
+        self.phase[site] = CONVICTED
+        self.clean_w[site] = self.base_w[site]
+        self.clean_var[:, site] = self.base_least_var[site], self.base_most_var[site]
+        self.clean_ms[site] = self.time_ms[site]
+        self.level_w[:, site] = self.power_w[site]
+
+    def convict_load(self, row: int, base_w: float, power_w: float) -> None:
+        """A load that was let be before is forbidden now: above `base_w` by `power_w`."""
+        self.base_w[row], self.excess_w[row] = base_w, power_w
+        self.base_least_var[row] = self.base_most_var[row] = np.nan
+        self.convict(np.array([row]))
+
+    def describe(self, site: Index) -> dict[str, Floats | Index | Flags]:
+        """Return the watched steps as columns, a row a meter: power in W at nominal voltage."""
+        return {
+            "row": site,
+            "step_power_w": self.excess_w[site],
+            "lowest_w": self.lowest_w[site],
+            "peak_w": self.peak_w[site],
+            "change_w": self.change_w[site],
+            "energy_j": self.energy_j[site],
+            "held_s": (self.time_ms[site] - self.since_ms[site]) / 1000.0 + READING_S,
+            "samples": self.count[site],
+            "spaced": self.spaced[site],
+            "ratio_least": self.ratio_least[site],
+            "ratio_most": self.ratio_most[site],
+            "comes_back": self.comes_back[site],
+        }
