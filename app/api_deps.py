@@ -1,13 +1,16 @@
 """Gives the HTTP face what it needs of a station."""
 
 import asyncio
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from api.deps import ApiDeps, BusStats, CommandRequest, StationStats
 from app.demo.summary import quantile
 from app.station import Station
 from domain.commands import Command, Receipt
+
+ANSWER_WITHIN_S = 5.0
 
 
 def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
@@ -20,6 +23,13 @@ def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
         )
         return await asyncio.wrap_future(future)
 
+    async def approve(approval_id: str, who: str, reason: str) -> Mapping[str, Any]:
+        future = station.field.submit(station.approve(approval_id, who, reason))
+        return await asyncio.wrap_future(future)
+
+    def approvals() -> Sequence[Mapping[str, Any]]:
+        return station.field.submit(station.approvals()).result(ANSWER_WITHIN_S)
+
     return ApiDeps(
         site=lambda: station.site,
         series=stores.series,
@@ -31,6 +41,8 @@ def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
         station_stats=lambda: station_stats(station),
         submit_command=submit,
         field_alive=station.field.is_alive,
+        approvals=approvals,
+        approve=approve,
         access_token=station.settings.access_token.get_secret_value(),
         open_reads=demo,
         open_writes=demo,
@@ -70,8 +82,6 @@ def bus_stats(station: Station) -> list[BusStats]:
 def station_stats(station: Station) -> StationStats:
     """Return what a station has done since its start."""
     counters, latencies = station.counters, sorted(station.rule_latency_s)
-    causes = station.stores.ledger.causes(since=station.started_at, shadow=False, limit=100_000)
-    commands = station.stores.ledger.commands(since=station.started_at, limit=100_000)
     return StationStats(
         sweeps=counters.sweeps,
         readings_acknowledged=counters.readings_acknowledged,

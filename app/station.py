@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from rules.engine import RuleEngine
 
 from app.field_thread import FieldThread
 from app.latest import LatestTable
@@ -20,7 +20,7 @@ from app.stores import Stores, load_policy
 from collector.field import BusRunner, PollSettings
 from collector.profile import Profile
 from control.supervisor import Supervisor
-from domain.causes import Verdict
+from domain.causes import RuleMode, Verdict
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt
 from domain.errors import StoreUnavailable, StreamFull, UnknownSubject
@@ -29,6 +29,7 @@ from domain.frame import Sweep, frame_to_bytes
 from domain.policy import Policy
 from domain.ports import RelayDriver, StreamRecord
 from domain.site import Site
+from rules.engine import RuleEngine
 from storage.recorder import Recorder, RecorderSettings
 from storage.roller import RollSettings
 
@@ -55,6 +56,8 @@ class Counters:
     verdicts: int = 0
     verdicts_dropped: int = 0
     rule_s: float = 0.0
+    trips: Counter[str] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
 
 
 class Station:
@@ -103,7 +106,7 @@ class Station:
             policy=policy,
             clock=clock,
             seal_key=seal_key,
-            on_event=announce,
+            on_event=self._announce,
             time_zone=zone,
             read_relay=self._read_relay,
             has_relay=self._switched.__contains__,
@@ -182,6 +185,35 @@ class Station:
         except StoreUnavailable as error:
             log.exception("event not recorded", reason=str(error), kind=event.kind.value)
 
+    async def approvals(self) -> list[dict[str, Any]]:
+        """Return the mass actions that wait for a second person; on the field's loop."""
+        pending = self.supervisor.status().approvals
+        return [approval.as_details("asked") for approval in pending]
+
+    async def approve(self, approval_id: str, who: str, reason: str) -> dict[str, Any]:
+        """Give a second person's yes; on the field's loop. Raises as the supervisor does."""
+        granted = await self.supervisor.approve(approval_id, who)
+        return {**granted.as_details("granted"), "approval_reason": reason}
+
+    def _announce(self, event: Event) -> None:
+        """Count and log what the supervisor has written down itself."""
+        details = event.details
+        if event.kind is EventKind.CAUSE_RAISED and details.get("mode") == RuleMode.TRIP.value:
+            self.counters.trips[str(details.get("kind"))] += 1
+        if event.kind is EventKind.COMMAND_DONE:
+            self.counters.commands[str(details.get("status"))] += 1
+        announce(event)
+
+    def _known_energy(self) -> dict[str, tuple[int, float]]:
+        """Return each meter's last stored energy counter, Wh, and its age, s."""
+        latest = self.stores.series.latest()
+        now = self.clock.now()
+        return {
+            row["meter"]: (row["energy_wh"], (now - row["time"]).total_seconds())
+            for row in latest.iter_rows(named=True)
+            if row["energy_wh"] is not None and row["time"] is not None
+        }
+
     def commands_under_way(self) -> int:
         """Count the meters whose relay is not yet what it shall be though nothing holds it back."""
         status = self.supervisor.status()
@@ -208,6 +240,7 @@ class Station:
             slow_every_s=self.settings.slow_every_s,
             probe_most_s=self.settings.probe_most_s,
         )
+        known_energy = self._known_energy()
         return {
             bus.name: BusRunner(
                 bus=bus,
@@ -218,6 +251,7 @@ class Station:
                 on_event=self.on_event,
                 settings=poll,
                 seal_key=seal_key,
+                known_energy=known_energy,
             )
             for bus in self.site.buses
             if self.site.meters_on(bus.name)

@@ -10,6 +10,7 @@ import typer
 
 from app.benchmarks_page import write_page
 from app.cli.common import output
+from app.recordings import recordings_folder
 from domain.errors import WattwardenError
 
 GROUP = "wattwarden.bench"
@@ -38,7 +39,7 @@ def bench(
         run: Callable[..., Any] = known[chosen].load()
         if name == "all":
             output.rule(chosen)
-        report = run(data=data, quick=quick)
+        report = run(data=recordings_folder(data), quick=quick)
         report.show(output)
         reports.append(report)
         if json_file:

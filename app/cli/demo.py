@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from api.app import create_app
 from rich.console import Console
 from rich.live import Live
 
+from api.app import create_app
 from app.api_deps import api_deps
 from app.cli.common import errors, output
 from app.demo.session import Session, demonstration, run_until
 from app.demo.table import screen
 from app.http_server import HttpServer
 from app.logs import set_up_logs
-from simulator.traces import default_data_folder
+from app.recordings import recordings_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def demo(
     """Read 324 simulated meters on 12 paced buses and cut forbidden loads, with proof."""
     headless = json_file is not None
     set_up_logs("warning" if headless else "error")
-    recordings = data or default_data_folder()
+    recordings = recordings_folder(data)
     with contextlib.ExitStack() as stack:
         home = folder or Path(stack.enter_context(_temporary()))
         session = stack.enter_context(demonstration(home, seconds, recordings, seed))
