@@ -65,10 +65,13 @@ class Desk:
         standing = self._core.standing(meter)
         self._check(action, who, reason, until)
         command = self._command(action, meter, who, reason, command_id)
-        known = await self._known(command) if command_id else None
-        if known is not None:
-            return known
-        task = asyncio.ensure_future(self._single(standing, command, until))
+        recent = self._recent.get(command.id)
+        if recent is not None:
+            self._same_order(recent[0], command)
+            return await asyncio.shield(recent[1])
+        task = asyncio.ensure_future(
+            self._single(standing, command, until, is_own_id=command_id is not None)
+        )
         self._remember(command, task)
         return await asyncio.shield(task)
 
@@ -181,22 +184,16 @@ class Desk:
         if task.cancelled() or task.exception() is not None:
             self._recent.pop(command_id, None)
 
-    async def _known(self, command: Command) -> Outcome | None:
-        """Return the answer that was given to this id, None where it is new."""
-        recent = self._recent.get(command.id)
-        if recent is not None:
-            self._same_order(recent[0], command)
-            return await asyncio.shield(recent[1])
+    async def _known(self, standing: Standing, command: Command) -> Outcome | None:
+        """Return the answer that was given to this id before a restart, None where it is new."""
         found = await asyncio.to_thread(
             self._core.journal.ledger.commands, meter=command.meter, limit=LEDGER_LOOK_BACK
         )
         for old, receipt in found:
             if old.id == command.id:
                 self._same_order(old, command)
-                standing = self._core.standing(command.meter)
-                unknown = receipt_of(
-                    self._core, standing, old, ReceiptStatus.UNKNOWN, "its receipt was lost"
-                )
+                lost = "its receipt was lost"
+                unknown = receipt_of(self._core, standing, old, ReceiptStatus.UNKNOWN, lost)
                 return old, receipt or unknown
         return None
 
@@ -209,8 +206,11 @@ class Desk:
             raise CommandRefused(f"command id {new.id!r} was used for another order")
 
     async def _single(
-        self, standing: Standing, command: Command, until: datetime | None
+        self, standing: Standing, command: Command, until: datetime | None, *, is_own_id: bool
     ) -> Outcome:
+        known = await self._known(standing, command) if is_own_id else None
+        if known is not None:
+            return known
         limit, now_s = self._core.policy.control.trips_per_min, self._core.clock.monotonic()
         if self._core.by_hand.has_room(command.id, limit, now_s):
             self._core.by_hand.take(command.id, now_s)

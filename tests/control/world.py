@@ -134,6 +134,7 @@ class FakeField:
         self.meters = {meter.name: FakeMeter() for meter in meters}
         self.before_write = lambda _command: None
         self.reads: list[str] = []
+        self.automatic_trips: list[float] = []
 
     async def execute(self, command: Command) -> Receipt:
         meter = self.meters[command.meter]
@@ -142,6 +143,7 @@ class FakeField:
         if self.clock.now() >= command.expires_at:
             return self._receipt(command, ReceiptStatus.EXPIRED, "expired", None, 0)
         self.before_write(command)
+        await asyncio.sleep(0)
         meter.seen.append(command)
         if not meter.online:
             return self._receipt(command, ReceiptStatus.UNKNOWN, "no answer", None, 1)
@@ -153,6 +155,9 @@ class FakeField:
         if to is not meter.closed and not meter.stuck:
             meter.closed = to
             meter.moves.append((self.clock.now(), to))
+            if to is False and command.requested_by == "supervisor":
+                self.automatic_trips.append(self.clock.monotonic())
+        await asyncio.sleep(0)
         if meter.lose_replies:
             meter.lose_replies -= 1
             return self._receipt(command, ReceiptStatus.UNKNOWN, "no answer", None, 1)
@@ -230,6 +235,14 @@ class World:
     def restart(self) -> None:
         """Kill the supervisor and start another on the same ledger."""
         self.supervisor = self._supervisor()
+
+    async def crash(self) -> None:
+        """Kill the supervisor in the middle of whatever it does, and start another."""
+        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self.restart()
 
     async def sweep(self, *, relays: bool = True) -> None:
         """One sweep of all meters; those offline do not answer."""
