@@ -91,8 +91,8 @@ def station_stats(station: Station) -> StationStats:
         rule_seconds=counters.rule_s,
         rule_latency_p50_s=quantile(latencies, 0.5),
         rule_latency_p99_s=quantile(latencies, 0.99),
-        trips=Counter(cause.kind.value for cause in causes),
-        commands=Counter(receipt.status.value if receipt else "pending" for _, receipt in commands),
+        trips=dict(counters.trips),
+        commands=dict(counters.commands),
     )
 
 

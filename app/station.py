@@ -30,11 +30,13 @@ from domain.policy import Policy
 from domain.ports import RelayDriver, StreamRecord
 from domain.site import Site
 from rules.engine import RuleEngine
+from rules.shed import shed_memory
 from storage.recorder import Recorder, RecorderSettings
 from storage.roller import RollSettings
 
 VERDICT_QUEUE = 2_000
 COMMAND_WITHIN_S = 30.0
+LISTED_MOST = 100_000
 LATENCIES_KEPT = 2_000
 SEAL_KEY_NAME = "command-seal"
 _LEVELS = {
@@ -91,6 +93,8 @@ class Station:
         zone = ZoneInfo(site.time_zone)
         seal_key = stores.ledger.secret(SEAL_KEY_NAME)
         self.engine = RuleEngine(site.meters, policy, zone)
+        open_causes = stores.ledger.causes(open_only=True, limit=LISTED_MOST)
+        self.engine.restore_shedding(shed_memory(open_causes))
         self.shadow = self._shadow_engine(settings, zone)
         self.recorder = Recorder(
             stores.stream,
@@ -198,7 +202,8 @@ class Station:
     def _announce(self, event: Event) -> None:
         """Count and log what the supervisor has written down itself."""
         details = event.details
-        if event.kind is EventKind.CAUSE_RAISED and details.get("mode") == RuleMode.TRIP.value:
+        acts = details.get("mode") == RuleMode.TRIP.value and not details.get("shadow")
+        if event.kind is EventKind.CAUSE_RAISED and acts:
             self.counters.trips[str(details.get("kind"))] += 1
         if event.kind is EventKind.COMMAND_DONE:
             self.counters.commands[str(details.get("status"))] += 1
