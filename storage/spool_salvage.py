@@ -21,7 +21,8 @@ from storage.sqlite_pages import (
 SEARCHED_PAGES_MOST = 5_000
 RECORD_BYTES_MOST = 64 * 1024 * 1024
 _TABLE_INNER = 0x05
-_KINDS = (0x02, _TABLE_INNER, 0x0A, TABLE_LEAF)
+_INDEX_KINDS = (0x02, 0x0A)
+_KINDS = (*_INDEX_KINDS, _TABLE_INNER, TABLE_LEAF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,12 @@ def salvage(image: PageImage) -> Iterator[Found]:
 
 def salvage_log(image: PageImage) -> Iterator[Found]:
     """Yield every whole row in the write-ahead log alone."""
-    torn: list[Bytes] = []
-    for page in image.log_pages():
+    torn: list[tuple[int, Bytes]] = []
+    for number, page in image.log_pages():
         sound = yield from _rows_of(image, page)
-        if not sound and len(torn) < SEARCHED_PAGES_MOST:
-            torn.append(page)
-    yield from _searched(image, torn)
+        if not sound and page[0] not in _INDEX_KINDS and len(torn) < SEARCHED_PAGES_MOST:
+            torn.append((number, page))
+    yield from _searched(image, (page for number, page in torn if not image.is_explained(number)))
 
 
 def _rows_of(image: PageImage, page: Bytes) -> Generator[Found, None, bool]:
@@ -84,7 +85,7 @@ def _unexplained(image: PageImage) -> Iterator[Bytes]:
     """Yield pages that are neither of a known kind nor part of a row that was found whole."""
     for number in range(2, image.main_pages + 1):
         page = image.file_page(number)
-        if not image.explained[number] and page[0] not in _KINDS and any(page):
+        if not image.is_explained(number) and page[0] not in _KINDS and any(page):
             yield page
 
 

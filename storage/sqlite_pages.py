@@ -4,6 +4,7 @@ Layout: https://www.sqlite.org/fileformat2.html. Nothing here trusts a byte: wha
 parse is passed over, and callers check what they get against a checksum of their own.
 """
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ FRAME_HEADER_BYTES = 24
 TABLE_LEAF = 0x0D
 _VERSIONS_TRIED = 64
 _CELLS_A_PAGE = 1024
+_CELL_LEAD_MOST = 14  # bytes of a cell's size and rowid, before its row
+_ROW_HEADER = re.compile(rb"[\x02-\x20](?=\x00)")
 _NUMBER_BYTES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
 
 Value = int | bytes | None
@@ -49,7 +52,7 @@ class PageImage:
             self._frames.setdefault(number, []).append(place + FRAME_HEADER_BYTES)
         self.main_pages = len(main) // page_bytes
         # Overflow pages met in whole records: nothing else needs to be looked for there.
-        self.explained = bytearray(self.main_pages + 1)
+        self._explained = bytearray(self.main_pages + len(self.frame_places) + 1)
 
     def versions(self, number: int) -> Iterator[Bytes]:
         """Yield the versions of a page, the newest first."""
@@ -64,10 +67,16 @@ class PageImage:
         start = (number - 1) * self.page_bytes
         return self._main[start : start + self.page_bytes]
 
-    def log_pages(self) -> Iterator[Bytes]:
-        """Yield the pages of the log, oldest first."""
+    def log_pages(self) -> Iterator[tuple[int, Bytes]]:
+        """Yield the pages of the log with their numbers, oldest first."""
         for place in self.frame_places:
-            yield self._log[place + FRAME_HEADER_BYTES :][: self.page_bytes]
+            (number,) = struct.unpack_from(">I", self._log, place)
+            start = place + FRAME_HEADER_BYTES
+            yield number, self._log[start : start + self.page_bytes]
+
+    def is_explained(self, number: int) -> bool:
+        """Say whether a page was met as part of a whole row."""
+        return number < len(self._explained) and bool(self._explained[number])
 
     def contents(self, cell: Cell) -> Iterator[bytes]:
         """Yield what a cell may hold: once, or once a combination of its overflow pages."""
@@ -78,9 +87,11 @@ class PageImage:
     def explain(self, cell: Cell) -> None:
         """Note the overflow pages of a cell that proved whole."""
         number, missing = cell.overflow, cell.missing
-        while missing > 0 and 1 <= number <= self.main_pages:
-            self.explained[number] = 1
-            page = next(self.versions(number))
+        while missing > 0 and 1 <= number < len(self._explained):
+            self._explained[number] = 1
+            page = next(self.versions(number), None)
+            if page is None:
+                return
             number = struct.unpack_from(">I", page, 0)[0]
             missing -= self.page_bytes - 4
 
@@ -126,11 +137,21 @@ def cells_by_pointers(page: Bytes) -> tuple[list[Cell], bool]:
 
 
 def cells_anywhere(page: Bytes) -> Iterator[Cell]:
-    """Yield whatever looks like a cell at any place of a page whose bookkeeping is lost."""
-    for place in range(8, len(page) - 4):
-        cell = cell_at(page, place)
-        if cell is not None:
-            yield cell
+    """Yield whatever looks like a cell at any place of a page whose bookkeeping is lost.
+
+    Looks for rows that begin with an integer primary key: their first column's type is 0.
+    """
+    content = bytes(page)
+    for match in _ROW_HEADER.finditer(content):
+        header = match.start()
+        for lead in range(2, _CELL_LEAD_MOST + 1):
+            start = header - lead
+            if start < 8:
+                break
+            _, place = varint(content, start)
+            _, place = varint(content, place)
+            if place == header and (cell := cell_at(content, start)) is not None:
+                yield cell
 
 
 def cell_at(page: Bytes, start: int) -> Cell | None:

@@ -41,7 +41,7 @@ class LossyDisk(apsw.VFS):
     def written(self, name: str, write: Write) -> None:
         with self.lock:
             if self.room_bytes is not None and write[0] + len(write[1]) > self.room_bytes:
-                raise apsw.FullError("no space left on the lossy disk")
+                raise apsw.exception_for(apsw.SQLITE_FULL)
             self.pending.setdefault(name, []).append(write)
 
     def synced(self, name: str) -> None:
