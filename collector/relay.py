@@ -113,9 +113,9 @@ class RelayWorker:
         """Send an action's writes in order; stops at the first that is not acknowledged."""
         await self._learn_echo(port, action)
         for number, write in enumerate(action.writes):
-            if number:
+            if number:  # begun is finished, expired or not: half an action is worse than a late one
                 await port.owner.clock.sleep(settle_s(port))
-            if is_expired(command, port):
+            elif is_expired(command, port):
                 attempt.expired, attempt.refusal = True, "expired before it could be sent"
                 return
             reply = await self._write(port, write, attempt)

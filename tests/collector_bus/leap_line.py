@@ -28,6 +28,7 @@ from simulator.pacing import LinePacer
 KEY = b"a key for tests"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TURNS_MOST = 20_000
+MBAP_TO_UNIT = 6
 
 
 class Rooms:
@@ -52,7 +53,8 @@ class Rooms:
 class LeapLink:
     """A link whose other end is a paced simulated line; waiting leaps the clock.
 
-    `piece` cuts what comes in into pieces of that many bytes, as a serial driver may.
+    `sent` keeps each request and when it went out, from its unit on. `piece` cuts what comes in
+    into pieces of that many bytes, as a serial driver may.
     """
 
     def __init__(self, exchange: Exchange, bus: Bus, clock: LeapClock, keeps_silence: bool) -> None:
@@ -64,6 +66,7 @@ class LeapLink:
         self.sent: list[tuple[float, bytes]] = []
         self._exchange, self._clock = exchange, clock
         self._codec = CODECS[bus.link]()
+        self._is_mbap = bus.link == "tcp"
         self._coming: list[tuple[float, int, bytes]] = []
         self._order = count()
 
@@ -78,9 +81,9 @@ class LeapLink:
         if not self.is_open:
             raise LinkDown("not open")
         now_s = self._clock.monotonic()
-        self.sent.append((now_s, frame))
+        self.sent.append((now_s, frame[MBAP_TO_UNIT:] if self._is_mbap else frame))
         for request, raw in self._codec.take(bytearray(frame)):
-            campus_s = self._clock.now().timestamp()
+            campus_s = START.timestamp() + now_s  # the campus knows nothing of our clock's jumps
             self._exchange.carry(request, raw, self._codec, now_s, campus_s, self._emit)
 
     def _emit(self, when_s: float, data: bytes) -> None:
