@@ -8,6 +8,7 @@ from domain.causes import CauseKind, RuleMode, TripCause, Verdict
 from domain.commands import Action
 from domain.policy import ControlPolicy
 from domain.ports import KeepPower
+from domain.texts import rule_text
 
 # Suspending one of these under keep-power raises an alarm at once.
 SAFETY = frozenset({CauseKind.MALIGNANT, CauseKind.TAMPER})
@@ -133,16 +134,10 @@ def _cause(verdict: Verdict, cause_id: str) -> TripCause:
 
 
 def reason_of(verdict: Verdict) -> str:
-    """Return a verdict in words: the rule, what was matched and the limits."""
+    """Return a verdict in words."""
     if verdict.evidence is None:
         return verdict.rule
-    matched = ", ".join(f"{name} {_short(v)}" for name, v in verdict.evidence.matched.items())
-    limits = ", ".join(f"{name} {_short(v)}" for name, v in verdict.evidence.limits.items())
-    return f"{verdict.rule}: {matched}" + (f" (limits: {limits})" if limits else "")
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return rule_text(verdict.rule, verdict.evidence.matched, verdict.evidence.limits)
 
 
 def is_stale(verdict: Verdict, now: datetime, policy: ControlPolicy) -> bool:

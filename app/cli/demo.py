@@ -19,6 +19,7 @@ from app.demo.table import screen
 from app.http_server import HttpServer
 from app.logs import set_up_logs
 from app.recordings import recordings_folder
+from domain.texts import Language
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +42,7 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Another campus, another evening.")] = 1,
     api_port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.")] = 8480,
+    language: Annotated[Language, typer.Option(help="Language of the screen.")] = "en",
     picture: Annotated[Path | None, typer.Option(help="Write the last screen as SVG.")] = None,
 ) -> None:
     """Read 324 simulated meters on 12 paced buses and cut forbidden loads, with proof."""
@@ -58,25 +60,27 @@ def demo(
                 errors.print(f"{len(session.site.meters)} meters, API at {server.url}/api/v1")
                 run_until(session, seconds, lambda _: None)
             else:
-                _live(session, seconds, server.url)
+                _live(session, seconds, server.url, language)
         session.settle()
         result = session.result()
         if picture:
-            _draw(session, server.url, picture)
+            _draw(session, server.url, picture, language)
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if json_file:
         json_file.write_text(text + "\n", encoding="utf-8")
     output.print(text, markup=False, highlight=not headless)
 
 
-def _live(session: Session, seconds: float | None, url: str) -> None:
-    with Live(screen(session, url), console=output, refresh_per_second=2, screen=False) as live:
-        run_until(session, seconds, lambda now: live.update(screen(now, url)))
+def _live(session: Session, seconds: float | None, url: str, language: Language) -> None:
+    with Live(
+        screen(session, url, language), console=output, refresh_per_second=2, screen=False
+    ) as live:
+        run_until(session, seconds, lambda now: live.update(screen(now, url, language)))
 
 
-def _draw(session: Session, url: str, path: Path) -> None:
+def _draw(session: Session, url: str, path: Path, language: Language) -> None:
     console = Console(record=True, width=132, file=io.StringIO())
-    console.print(screen(session, url))
+    console.print(screen(session, url, language))
     console.save_svg(str(path), title="wattwarden demo")
 
 
