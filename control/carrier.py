@@ -14,6 +14,7 @@ from control.goals import next_goal, overtaken
 from control.limits import SUPERVISOR
 from control.proofs import back_off_s, done_event, receipt_of, sent_event, unproven_event
 from control.standing import Effort, Goal, Order, Standing, Ticket
+from domain.causes import CauseKind, TripCause
 from domain.commands import Action, Command, Receipt, ReceiptStatus
 from domain.errors import StoreUnavailable, WattwardenError
 from domain.events import Event
@@ -166,14 +167,13 @@ class Carrier:
         if goal.ticket is not None:
             standing.order = Order(goal.ticket.command, goal.ticket)  # durable since it was given
             return standing.order
-        allowed_by = self._core.approvals.allowed.get(standing.name)
         cause = goal.cause
         command = Command(
             id=new_id(),
             meter=standing.name,
             action=goal.action,
             reason=cause.reason if cause else "no cause holds the relay open",
-            requested_by=f"{SUPERVISOR}, approved by {allowed_by}" if allowed_by else SUPERVISOR,
+            requested_by=self._by(standing, cause),
             issued_at=self._core.clock.now(),
             expires_at=self._core.later(self._core.policy.control.command_expires_s),
             cause_id=cause.id if cause else None,
@@ -181,6 +181,14 @@ class Carrier:
         await self._core.journal.write(command, sent_event(self._core, command))
         standing.order = Order(command)
         return standing.order
+
+    def _by(self, standing: Standing, cause: TripCause | None) -> str:
+        """Name who is behind a command that nobody waits for; only the bare supervisor counts
+        towards the limit of automatic trips."""
+        if cause is not None and cause.kind is CauseKind.MANUAL:
+            return f"{SUPERVISOR}, for {cause.raised_by}"
+        allowed_by = self._core.approvals.allowed.get(standing.name)
+        return f"{SUPERVISOR}, approved by {allowed_by}" if allowed_by else SUPERVISOR
 
     async def _attempt(self, standing: Standing, order: Order) -> None:
         standing.wait = ""

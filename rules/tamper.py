@@ -35,6 +35,9 @@ RULES = (OPEN_RELAY, REVERSE_POWER, SILENT, HEAD)
 ALARM_ONLY = frozenset({SILENT, HEAD})
 # A relay state read longer than this before the current does not say what the relay is now.
 SAME_READING_MS = 500
+# Relay states are read less often than currents: two of them may lie this many times
+# `stale_after_s` apart, as long as the current has not stopped in between.
+SELDOM_READ = 10
 
 
 class _Bus:
@@ -46,7 +49,8 @@ class _Bus:
         self.now_ms = to_ms(now)
         self.which, self.groups = rows.by_group(policy, _limits)
         self.at = rows.times("time", self.now_ms)
-        self.age_s = rows.number("age_s")
+        age_s = rows.number("age_s")
+        self.age_s = np.where(np.isfinite(age_s), age_s, np.nan)  # nan: never heard
         self.power_w = rows.number("power_w")
         self.is_fresh: Flags = self.age_s <= self.stale_after_s
 
@@ -67,6 +71,7 @@ class _Sign:
     matched: Mapping[str, Floats]
     limits: tuple[str, ...]
     quantity: str = "power_w"
+    gap_s: float | None = None
     only: Flags | None = field(default=None)
 
 
@@ -88,7 +93,8 @@ def judge_tamper(
         sign = look(bus)
         condition = np.where(active[bus.which], sign.condition, 0).astype(np.int8)
         before = memory.of(sign.rule).at(rows.meters)
-        judged = hold(before, condition, sign.value, sign.at, sign.delay_s, bus.stale_after_s)
+        gap_s = bus.stale_after_s if sign.gap_s is None else sign.gap_s
+        judged = hold(before, condition, sign.value, sign.at, sign.delay_s, gap_s)
         memory = memory.having(sign.rule, judged.trace)
         verdicts += [
             _verdict(bus, sign, judged, place, now, policy.version)
@@ -118,11 +124,13 @@ def _where(told: Flags, condition: Flags) -> Truths:
 def _open_relay(bus: _Bus) -> _Sign:
     """Current where the relay reads open, both from the same reading where that is told."""
     current_a, closed = bus.rows.number("current_a"), bus.rows.truths("relay_closed")
-    told = bus.is_fresh & ~np.isnan(current_a) & (closed != CANNOT_TELL)
+    told = closed != CANNOT_TELL
     if "relay_time" in bus.rows.state.columns:
-        apart = np.abs(bus.at - bus.rows.times("relay_time", 0))
-        told &= apart <= SAME_READING_MS
-    flows = (closed == 0) & (current_a > bus.limit("open_relay_current_a"))
+        told &= np.abs(bus.at - bus.rows.times("relay_time", 0)) <= SAME_READING_MS
+    current = current_a > bus.limit("open_relay_current_a")
+    flows = (closed == 0) & current
+    # Without current there is no bypass, however long ago the relay was read.
+    told = bus.is_fresh & ~np.isnan(current_a) & (told | ~current)
     return _Sign(
         OPEN_RELAY,
         _where(told, flows),
@@ -132,6 +140,7 @@ def _open_relay(bus: _Bus) -> _Sign:
         {"current_a": current_a, "power_w": bus.power_w},
         ("open_relay_current_a", "delay_s"),
         quantity="current_a",
+        gap_s=SELDOM_READ * bus.stale_after_s,
     )
 
 
@@ -232,6 +241,7 @@ def _verdict(
         rule=sign.rule,
         mode=mode,
         violated=truth(judged.verdict[place]),
-        time=bus.rows.state["time"][place] or now,
+        # Silence is told by what has not come, so its time is now.
+        time=now if sign.rule == SILENT else bus.rows.state["time"][place] or now,
         evidence=evidence,
     )

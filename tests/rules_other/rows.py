@@ -1,5 +1,6 @@
 """Literal rows in: the state frame that rules judge, written as a few keyword arguments a meter."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +39,7 @@ def state(now: datetime, **meters: dict[str, Any]) -> pl.DataFrame:
     rows = []
     for name, given in meters.items():
         age_s = given.get("age_s", 0.0)
-        time = None if age_s is None else now - timedelta(seconds=age_s)
+        time = None if age_s is None or math.isinf(age_s) else now - timedelta(seconds=age_s)
         base = {
             "meter": name,
             "group": "dorm",

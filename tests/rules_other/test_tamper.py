@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from rows import SHANGHAI, at, state
 
 from domain.causes import RuleMode, Verdict
@@ -64,6 +65,16 @@ def test_a_relay_state_older_than_the_current_cannot_tell() -> None:
     assert said == [[("r1", OPEN_RELAY, None)], [], []]
 
 
+def test_relay_states_that_are_seldom_read_still_tell() -> None:
+    def room(now_s: float, read_s: float, current_a: float = 2.0) -> Meters:
+        return {"r1": quiet(relay_closed=False, current_a=current_a, relay_time=at(read_s))}
+
+    flows = [(0.0, room(0, 0)), (30.0, room(30, 0)), (60.0, room(60, 60))]
+    assert timeline(*flows)[-1] == [("r1", OPEN_RELAY, True)]
+    stops = [(0.0, room(0, 0)), (30.0, room(30, 0, 0.0)), (60.0, room(60, 60))]
+    assert timeline(*stops)[-1] == []
+
+
 def test_power_that_flows_backwards_is_told_after_the_delay() -> None:
     reverse = {"r1": quiet(power_w=-500.0)}
     assert timeline((0, reverse), (5, reverse)) == [[], [("r1", REVERSE_POWER, True)]]
@@ -86,8 +97,9 @@ def test_a_silent_meter_on_a_living_bus_is_told_after_its_time_and_never_trips()
     assert verdict.mode is RuleMode.ALARM
 
 
-def test_a_meter_never_heard_is_silent_from_its_first_judgement_on() -> None:
-    bus = {"r1": {"age_s": None}, "r2": quiet()}
+@pytest.mark.parametrize("age_s", [None, float("inf")])
+def test_a_meter_never_heard_is_silent_from_its_first_judgement_on(age_s: float | None) -> None:
+    bus = {"r1": {"age_s": age_s, "time": None}, "r2": quiet()}
     moments = [(float(s), bus) for s in range(0, 301, 20)]
     silent = [("r1", SILENT, True) in said for said in timeline(*moments)]
     assert silent == [False] * 15 + [True]
