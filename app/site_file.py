@@ -55,7 +55,7 @@ def load_site_file(path: Path) -> SiteFile:
     faults += wrong
     site, wrong = _site(data, path)
     faults += wrong
-    if site and policy:
+    if site:
         declared = {str(bus.get("name")) for bus in data.get("bus", ()) if isinstance(bus, dict)}
         faults += cross_faults(site, policy, profiles, file, declared)
     if faults or not (site and policy and settings):
@@ -65,7 +65,7 @@ def load_site_file(path: Path) -> SiteFile:
 
 def cross_faults(
     site: Site,
-    policy: Policy,
+    policy: Policy | None,
     profiles: Mapping[str, Profile],
     file: str,
     declared: Set[str] = frozenset(),
@@ -78,7 +78,7 @@ def cross_faults(
     return [
         *_bus_faults(site.buses, file),
         *_meter_faults(site.meters, known, profiles, file),
-        *_policy_faults(site, policy, profiles, file),
+        *(_policy_faults(site, policy, profiles, file) if policy else ()),
     ]
 
 

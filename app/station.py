@@ -85,7 +85,7 @@ class Station:
         self.rule_latency_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._lock = threading.Lock()
         self._work: asyncio.Queue[tuple[Sweep, list[Verdict]]] = asyncio.Queue(VERDICT_QUEUE)
-        self._refusing = False
+        self._refusing = self._stopped = False
         self._policy = policy
         self.started_at = clock.now()
         self._bus_of = {meter.name: meter.bus for meter in site.meters}
@@ -128,7 +128,10 @@ class Station:
         self.on_event(self._event(EventKind.SERVICE_STARTED, f"{len(self.runners)} buses"))
 
     def stop(self) -> None:
-        """Stop the field, write down what is still in the spool, and say so."""
+        """Stop the field, write down what is still in the spool, and say so; once only."""
+        if self._stopped:
+            return
+        self._stopped = True
         self.field.stop()
         self.recorder.stop()
         self.on_event(self._event(EventKind.SERVICE_STOPPED, "stopped by request"))

@@ -53,7 +53,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     "kind.manual": {"en": "by hand", "zh-CN": "人工操作"},
     "kind.tamper": {"en": "tampering", "zh-CN": "窃电嫌疑"},
     "relay.opening": {"en": "opening", "zh-CN": "正在断开"},
-    "relay.proven": {"en": "open, proven in {taken_s:.1f} s", "zh-CN": "已断开，{taken_s:.1f} 秒确认"},
+    "relay.proven": {
+        "en": "open, proven in {taken_s:.1f} s",
+        "zh-CN": "已断开，{taken_s:.1f} 秒确认",
+    },
     "relay.closed-again": {"en": "closed again", "zh-CN": "已恢复"},
     "relay.alarm": {"en": "alarm only", "zh-CN": "仅告警"},
     "demo.meters": {"en": "meters", "zh-CN": "电表"},
