@@ -1,0 +1,1 @@
+"""The SQL ledger: roster, policy, trip causes, commands, receipts, events."""

@@ -1,0 +1,224 @@
+"""The Ledger on an SQL database."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from domain.causes import CauseKind, TripCause
+from domain.clock import Clock, SystemClock
+from domain.commands import Command, Receipt
+from domain.errors import StoreUnavailable
+from domain.events import Event, EventKind
+from domain.policy import Policy
+from domain.ports import JournalRow, KeepPower, Restore
+from domain.site import Site
+from storage.file_lock import FileLock
+from storage.group_commit import GroupWriter
+from storage.ledger import reader, writer
+from storage.ledger.engine import Connect, connect, database_file, reading_engine, writing_engine
+from storage.ledger.upgrade import upgrade
+from storage.sqlite_errors import Trouble, in_words, trouble_of
+
+WRITE_WITHIN_S = 60.0
+PROBE_WITHIN_S = 2.0
+T = TypeVar("T")
+
+
+class SqlLedger:
+    """Ledger in one SQLite file, whose tables are brought up to date when it is opened.
+
+    One process writes: a second opener is refused with StoreUnavailable. `busy_s` bounds the wait
+    for another program's lock, `retry_waits_s` the tries after a full or locked disk. A damaged
+    file is refused, not mended: it is the audit trail, and a copy has to be restored by a person.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        busy_s: float = 5.0,
+        retry_waits_s: tuple[float, ...] = (0.1, 0.5),
+        open_connection: Connect = connect,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self.file = database_file(url)
+        self._lock = FileLock(self.file)
+        try:
+            self._writing = writing_engine(self.file, busy_s, open_connection)
+            with self._explained("opened"), self._writing.begin() as connection:
+                upgrade(connection)
+            self._reading = reading_engine(self.file, busy_s, open_connection)
+        except BaseException:
+            self._writing.dispose()
+            self._lock.release()
+            raise
+        self._writer: GroupWriter[Connection] = GroupWriter(
+            "ledger",
+            self._writing.begin,
+            self._explain,
+            retry_waits_s=retry_waits_s,
+            jobs_a_group=500,
+        )
+
+    def save_site(self, site: Site, policy: Policy, actor: str) -> int:
+        """Replace the roster and put the policy in force; return its version.
+
+        A policy equal to the one in force keeps its version. Raises StoreUnavailable.
+        """
+        now = self._clock.now()
+        return self._write(
+            lambda connection: writer.save_site(connection, site, policy, actor, now)
+        )
+
+    def save_policy(self, policy: Policy, actor: str, reason: str) -> int:
+        """Put a policy in force as a new version and return that. Raises StoreUnavailable."""
+        now = self._clock.now()
+        return self._write(
+            lambda connection: writer.save_policy(connection, policy, actor, reason, now)
+        )
+
+    def site(self) -> Site | None:
+        """Return the site with its roster, or None before the first was saved."""
+        return self._read(reader.site)
+
+    def policy(self) -> Policy | None:
+        """Return the policy in force, or None before the first was saved."""
+        return self._read(reader.policy)
+
+    def policy_version(self, version: int) -> Policy | None:
+        """Return one version of the policy, as evidence names it, or None."""
+        return self._read(partial(reader.policy_version, version=version))
+
+    def record(self, *rows: JournalRow) -> "Future[None]":
+        """Add rows, all or none; the future resolves once they are durable.
+
+        Raises StoreUnavailable when closed or overrun, TypeError for what is no journal row.
+        """
+        writes = writer.journal_writes(rows)
+
+        def work(connection: Connection) -> None:
+            for write in writes:
+                write(connection)
+
+        return self._writer.submit(work, lambda _: None)
+
+    def causes(
+        self,
+        *,
+        open_only: bool = False,
+        meter: str | None = None,
+        since: datetime | None = None,
+        shadow: bool | None = None,
+        kind: CauseKind | None = None,
+        limit: int = 1000,
+    ) -> list[TripCause]:
+        """Return trip causes, newest first."""
+        return self._read(
+            partial(
+                reader.causes,
+                open_only=open_only,
+                meter=meter,
+                since=since,
+                shadow=shadow,
+                kind=kind,
+                limit=limit,
+            )
+        )
+
+    def cause(self, cause_id: str) -> TripCause | None:
+        """Return the cause of that id, or None."""
+        return self._read(partial(reader.cause, cause_id=cause_id))
+
+    def commands(
+        self, *, meter: str | None = None, since: datetime | None = None, limit: int = 1000
+    ) -> list[tuple[Command, Receipt | None]]:
+        """Return commands with their receipts, newest first."""
+        return self._read(partial(reader.commands, meter=meter, since=since, limit=limit))
+
+    def command(self, command_id: str) -> tuple[Command, Receipt | None] | None:
+        """Return the command of that id with its receipt, or None."""
+        return self._read(partial(reader.command, command_id=command_id))
+
+    def events(
+        self,
+        *,
+        subject: str | None = None,
+        kind: EventKind | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """Return events, newest first."""
+        return self._read(
+            partial(reader.events, subject=subject, kind=kind, since=since, limit=limit)
+        )
+
+    def keep_power(self) -> list[KeepPower]:
+        """Return every keep-power lock, ended ones included, newest first."""
+        return self._read(reader.keep_power)
+
+    def restores_since(self, since: datetime) -> list[Restore]:
+        """Return the automatic restores from a time on, newest first."""
+        return self._read(partial(reader.restores_since, since=since))
+
+    def secret(self, name: str) -> bytes:
+        """Return 32 random bytes that stay the same for this name and ledger."""
+        found = self._read(partial(reader.secret, name=name))
+        if found is not None:
+            return found
+        now = self._clock.now()
+        return self._write(lambda connection: writer.ensure_secret(connection, name, now))
+
+    def is_ready(self) -> bool:
+        """Say whether it can be read and, after a failed write, takes writes again."""
+        try:
+            self._read(lambda connection: connection.execute(sa.text("SELECT 1")).scalar())
+            if self._writer.last_failed:
+                self._writer.run(writer.probe, PROBE_WITHIN_S, lambda _: None)
+        except StoreUnavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Write what waits and close; the writing connection goes last and empties the log."""
+        self._writer.close()
+        self._reading.dispose()
+        self._writing.dispose()
+        self._lock.release()
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.run(work, WRITE_WITHIN_S, lambda result: result)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self._explained("read"), self._reading.begin() as connection:
+            return query(connection)
+
+    @contextmanager
+    def _explained(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as error:
+            raise self._explain(error, verb) from error
+
+    def _explain(self, error: Exception, verb: str = "written") -> Exception:
+        """Turn the driver's errors into StoreUnavailable; a bug stays what it is."""
+        if isinstance(error, sa.exc.TimeoutError):
+            return StoreUnavailable("too many reads of the ledger wait already")
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if not isinstance(cause, sqlite3.Error | OSError):
+            return error
+        trouble = trouble_of(cause)
+        if trouble is Trouble.DAMAGE:
+            return StoreUnavailable(
+                f"the ledger {self.file} is damaged ({cause}): restore it from a copy"
+            )
+        if trouble is Trouble.OUTAGE or isinstance(cause, OSError):
+            return StoreUnavailable(f"the ledger {self.file} can't be {verb}: {in_words(cause)}")
+        return error

@@ -1,0 +1,41 @@
+"""Brings a ledger's tables up to date when it is opened, from the installed package alone."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+import storage.migrations
+from domain.errors import StoreUnavailable
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the steps that are missing, inside the connection's transaction.
+
+    Raises StoreUnavailable where the ledger was written by a newer program.
+    """
+    config = configuration()
+    scripts = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is not None and current not in known:
+        raise StoreUnavailable(
+            f"the ledger was written by a newer Wattwarden (schema {current}): run that version,"
+            " or restore a copy from before"
+        )
+    if current == scripts.get_current_head():
+        return
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def configuration() -> Config:
+    """Return alembic's configuration: where the steps lie, nothing else."""
+    config = Config()
+    folder = Path(storage.migrations.__file__).parent
+    # A percent sign would be taken for the start of an interpolation.
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
