@@ -25,7 +25,6 @@ from domain.ports import KeepPower
 Outcome = tuple[Command, Receipt]
 # Orders whose ids are remembered, so that asking again gives the same answer.
 RECENT_KEPT = 10_000
-LEDGER_LOOK_BACK = 2_000
 
 log = structlog.get_logger("control")
 
@@ -186,16 +185,14 @@ class Desk:
 
     async def _known(self, standing: Standing, command: Command) -> Outcome | None:
         """Return the answer that was given to this id before a restart, None where it is new."""
-        found = await asyncio.to_thread(
-            self._core.journal.ledger.commands, meter=command.meter, limit=LEDGER_LOOK_BACK
-        )
-        for old, receipt in found:
-            if old.id == command.id:
-                self._same_order(old, command)
-                lost = "its receipt was lost"
-                unknown = receipt_of(self._core, standing, old, ReceiptStatus.UNKNOWN, lost)
-                return old, receipt or unknown
-        return None
+        found = await asyncio.to_thread(self._core.journal.ledger.command, command.id)
+        if found is None:
+            return None
+        old, receipt = found
+        self._same_order(old, command)
+        lost = "its receipt was lost"
+        unknown = receipt_of(self._core, standing, old, ReceiptStatus.UNKNOWN, lost)
+        return old, receipt or unknown
 
     @staticmethod
     def _same_order(old: Command, new: Command) -> None:

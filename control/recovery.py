@@ -130,8 +130,11 @@ def _lost(command: Command, now: datetime) -> Receipt:
 
 def _recall_approvals(core: Core, events: Iterable[Event]) -> None:
     """Open questions stay open: asked or joined, neither granted nor expired."""
-    for event in sorted(events, key=lambda event: event.time):
-        state, approval_id = event.details.get("state"), str(event.details.get("approval", ""))
+    order = ("asked", "joined", "granted", "expired")  # what happens in this order at one time
+    asked = [event for event in events if event.details.get("state") in order]
+    asked.sort(key=lambda event: (event.time, order.index(event.details["state"])))
+    for event in asked:
+        state, approval_id = event.details["state"], str(event.details["approval"])
         if state == "asked":
             core.approvals.ask(Approval.from_details(event.details))
         elif state == "joined" and approval_id in core.approvals.pending:

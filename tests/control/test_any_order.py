@@ -106,7 +106,7 @@ async def quieten(world: World) -> None:
 def holds(world: World, meter: str) -> bool:
     """Whether the ledger, and nobody's memory, says that this relay shall be open."""
     lock: KeepPower | None = next(
-        (lock for lock in world.ledger.keep_power() if lock.meter == meter), None
+        (k for k in world.ledger.keep_power() if k.meter == meter and k.released_at is None), None
     )
     causes = world.ledger.causes(open_only=True, meter=meter)
     return bool(holding(causes, lock, world.policy.control, world.clock.now()))

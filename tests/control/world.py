@@ -75,7 +75,11 @@ class MemoryLedger:
             and (since is None or cause.since >= since)
             and shadow in (None, cause.shadow)
         ]
-        return found[:limit]
+        return found[::-1][:limit]
+
+    def command(self, command_id: str) -> tuple[Command, Receipt | None] | None:
+        found = self._commands.get(command_id)
+        return None if found is None else (found, self._receipts.get(command_id))
 
     def commands(
         self, *, meter: str | None = None, since: datetime | None = None, limit: int = 1000
@@ -85,7 +89,7 @@ class MemoryLedger:
             for command in self._commands.values()
             if meter in (None, command.meter) and (since is None or command.issued_at >= since)
         ]
-        return found[:limit]
+        return found[::-1][:limit]
 
     def events(
         self,
@@ -103,10 +107,10 @@ class MemoryLedger:
             and kind in (None, row.kind)
             and (since is None or row.time >= since)
         ]
-        return found[:limit]
+        return found[::-1][:limit]
 
     def keep_power(self) -> list[KeepPower]:
-        return [lock for lock in self._keeps.values() if lock.released_at is None]
+        return list(self._keeps.values())
 
     def restores_since(self, since: datetime) -> list[Restore]:
         return [row for row in self.rows if isinstance(row, Restore) and row.time >= since]
@@ -312,14 +316,15 @@ class World:
         return [command.action.value for command in self.field.meters[meter].seen]
 
     def told(self, *kinds: EventKind) -> list[str]:
-        """Messages of events of some kinds."""
+        """Messages of announced events of some kinds, oldest first."""
         return [event.message for event in self.events if event.kind in kinds]
 
     def alarms(self) -> list[EventKind]:
         return [event.kind for event in self.events if event.severity is Severity.ALARM]
 
     def receipts(self) -> list[Receipt]:
-        return [receipt for _, receipt in self.ledger.commands() if receipt]  # type: ignore[attr-defined]
+        """Receipts in the ledger, oldest first."""
+        return [receipt for _, receipt in self.ledger.commands()[::-1] if receipt]  # type: ignore[attr-defined]
 
 
 def altered(command: Command) -> Command:
