@@ -14,7 +14,6 @@ from domain.faults import Fault
 from domain.ports import Rejected
 
 _CONTROL = frozenset(map(chr, (*range(32), 127)))
-_KEY = "\0key"  # no field can be called that
 _NO_LINES = pl.Series(dtype=pl.String())
 
 
@@ -41,6 +40,15 @@ def tag_fault(value: str) -> str | None:
     return None
 
 
+def name_fault(name: str) -> str | None:
+    """Say why a text can't be the name of a measurement, tag or field, or None."""
+    if not name or name == "time":
+        return "must be a name, other than time"
+    if "\\" in name:
+        return "backslash in a name; InfluxDB reads it back as another name"
+    return tag_fault(name)
+
+
 def escape_tag(text: str) -> str:
     """Escape a tag key, tag value or field name: comma, equals sign and space."""
     return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
@@ -56,14 +64,17 @@ def series_key(measurement: str, tags: Mapping[str, str]) -> str:
 
     Raises InvalidInput listing every tag that line protocol can't hold.
     """
-    texts = {"measurement": measurement, **tags}
     faults = [
-        Fault(name, reason, text)
-        for name, text in texts.items()
-        if (reason := tag_fault(text)) is not None
+        Fault("name", reason, name)
+        for name in (measurement, *tags)
+        if (reason := name_fault(name)) is not None
+    ] + [
+        Fault(name, reason, value)
+        for name, value in tags.items()
+        if (reason := tag_fault(value)) is not None
     ]
-    if faults or not measurement:
-        raise InvalidInput(faults or [Fault("measurement", "must not be empty")])
+    if faults:
+        raise InvalidInput(faults)
     pairs = (f",{escape_tag(name)}={escape_tag(tags[name])}" for name in sorted(tags) if tags[name])
     return escape_measurement(measurement) + "".join(pairs)
 
@@ -109,65 +120,72 @@ def encode(frame: pl.DataFrame, keys: SeriesKeys, fields: Sequence[str]) -> Enco
     """Turn rows into lines; nulls, NaN and infinities are left out, integers end in `i`.
 
     Needs columns time (Datetime, ms), meter, and the fields (float, integer, boolean, text, enum).
-    Rows without any field, and rows of a meter without a key, are left out and reported.
+    Rows without any field, and rows of a meter without a key, are left out and reported. Raises
+    InvalidInput on field names that line protocol can't hold.
     """
-    table = _finite(frame.select("time", *fields), fields).with_columns(
-        keys.of(frame["meter"]).alias(_KEY)
+    faults = [Fault("field", why, name) for name in fields if (why := name_fault(name))]
+    if faults:
+        raise InvalidInput(faults)
+    # Columns go by their place from here on: polars reads names like "^a$" as patterns.
+    places = [f"f{place}" for place in range(len(fields))]
+    values = [frame[name].alias(place) for name, place in zip(fields, places, strict=True)]
+    table = _finite(
+        pl.DataFrame([keys.of(frame["meter"]).alias("key"), frame["time"].alias("time"), *values])
     )
     rows = pl.Series("row", range(frame.height), pl.Int64())
     left_out: tuple[Rejected, ...] = ()
-    good = _writable(table, fields)
+    good = _writable(table, places)
     if good is not None:
         left_out = tuple(_left_out(row, table) for row in (~good).arg_true())
         table, rows = table.filter(good), rows.filter(good)
-    return Encoded(_lines(table, fields), rows, left_out)
+    labels = {place: escape_tag(name) for name, place in zip(fields, places, strict=True)}
+    return Encoded(_lines(table, labels), rows, left_out)
 
 
-def _finite(frame: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
-    broken = [
-        name
-        for name in fields
-        if frame[name].dtype.is_float() and not frame[name].is_finite().all()
-    ]
-    return frame.with_columns(
+def _finite(table: pl.DataFrame) -> pl.DataFrame:
+    broken = [c.name for c in table if c.dtype.is_float() and not c.is_finite().all()]
+    return table.with_columns(
         pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in broken
     )
 
 
-def _writable(table: pl.DataFrame, fields: Sequence[str]) -> pl.Series | None:
+def _writable(table: pl.DataFrame, places: Sequence[str]) -> pl.Series | None:
     """Return which rows can be written, or None for all of them (the usual case)."""
-    some_field = any(not table[name].null_count() for name in fields)
-    if some_field and not table[_KEY].null_count() and not table["time"].null_count():
+    some_field = any(not table[place].null_count() for place in places)
+    if some_field and not table["key"].null_count() and not table["time"].null_count():
         return None
-    present = (pl.col(name).is_not_null() for name in fields)
+    present = (pl.col(place).is_not_null() for place in places)
     return table.select(
         pl.any_horizontal(pl.lit(value=False), *present)
-        & pl.col(_KEY).is_not_null()
+        & pl.col("key").is_not_null()
         & pl.col("time").is_not_null()
     ).to_series()
 
 
-def _lines(table: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
-    full = [name for name in fields if not table[name].null_count()]
-    gappy = [name for name in fields if 0 < table[name].null_count() < table.height]
+def _lines(table: pl.DataFrame, labels: Mapping[str, str]) -> pl.Series:
+    full = [place for place in labels if not table[place].null_count()]
+    some = [place for place in labels if 0 < table[place].null_count() < table.height]
+    gappy = [_gappy(table[place], labels[place]) for place in some]
     time = pl.col("time").to_physical()
+    if not full and not gappy:
+        return _NO_LINES
     if not full:
         # Each field brings its own comma; the first one of each row is taken away again.
-        body = pl.concat_str(*(_gappy(table[name]) for name in gappy), ignore_nulls=True)
-        pieces = [pl.col(_KEY), pl.lit(" "), body.str.strip_prefix(","), pl.lit(" "), time]
-        return table.select(pl.concat_str(pieces)).to_series() if gappy else _NO_LINES
-    pieces = [pl.col(_KEY)]
+        body = pl.concat_str(*gappy, ignore_nulls=True).str.strip_prefix(",")
+        pieces = [pl.col("key"), pl.lit(" "), body, pl.lit(" "), time]
+        return table.select(pl.concat_str(pieces)).to_series()
+    pieces = [pl.col("key")]
     before = " "
-    for name in full:
-        pieces += [pl.lit(f"{before}{escape_tag(name)}="), *_value(table[name])]
+    for place in full:
+        pieces += [pl.lit(f"{before}{labels[place]}="), *_value(table[place])]
         before = ","
-    pieces += [*(_gappy(table[name]) for name in gappy), pl.lit(" "), time]
+    pieces += [*gappy, pl.lit(" "), time]
     return table.select(pl.concat_str(pieces, ignore_nulls=True)).to_series()
 
 
-def _gappy(column: pl.Series) -> pl.Expr:
+def _gappy(column: pl.Series, label: str) -> pl.Expr:
     """Return `,name=value`, null where the value is."""
-    return pl.concat_str(pl.lit(f",{escape_tag(column.name)}="), *_value(column))
+    return pl.concat_str(pl.lit(f",{label}="), *_value(column))
 
 
 def _value(column: pl.Series) -> list[pl.Expr]:
@@ -188,7 +206,7 @@ def _quoted(text: str) -> str:
 
 
 def _left_out(row: int, table: pl.DataFrame) -> Rejected:
-    if table[_KEY][row] is None:
+    if table["key"][row] is None:
         return Rejected(row, "a meter without a series key")
     return Rejected(row, "no time" if table["time"][row] is None else "no field has a value")
 

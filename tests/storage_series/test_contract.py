@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from tests.storage_series.conftest import T0, a_meter, at, samples
 
 from domain.errors import InvalidInput
 from domain.frame import SWEEP_SCHEMA, sweep_frame
 from domain.ports import ROLLUP_SCHEMA, Rejected, Resolution, TimeSeries
+from tests.storage_series.conftest import T0, a_meter, at, samples
 
 HOUR = timedelta(hours=1)
 
