@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collector.catalogue import load_profiles
 from pydantic import ValidationError
 
 from app.roster import read_roster
 from app.settings import Settings
 from app.validation import build, faults_of, read_toml
+from collector.catalogue import load_profiles
 from collector.profile import Profile
 from domain.errors import InvalidInput
 from domain.faults import Fault
@@ -198,9 +198,9 @@ def _policy_faults(
         if group not in groups:
             yield Fault(f"{file}: policy.groups.{group}", "no meter of the roster is in this group")
         for index, entry in enumerate(rules.malignant.white_list):
-            for meter in sorted(set(entry.meters) - names):
+            for name in sorted(set(entry.meters) - names):
                 key = f"policy.groups.{group}.malignant.white_list[{index}].meters"
-                yield Fault(f"{file}: {key}", f"no meter {meter!r} in the roster", meter)
+                yield Fault(f"{file}: {key}", f"no meter {name!r} in the roster", name)
     for meter in site.meters:
         if meter.group and meter.group not in policy.groups:
             yield Fault(f"{file}: roster", f"no policy group {meter.group!r}", meter.name)

@@ -10,6 +10,7 @@ import typer
 
 from app.benchmarks_page import write_page
 from app.cli.common import output
+from app.logs import set_up_logs
 from app.recordings import recordings_folder
 from domain.errors import WattwardenError
 
@@ -31,6 +32,7 @@ def bench(
     write: Annotated[Path | None, typer.Option(help="Write a page of all tables")] = None,
 ) -> None:
     """Measure, print a table of figures and bars, and exit 0 whether or not a bar holds."""
+    set_up_logs("error")
     known: dict[str, Any] = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name != "all" and name not in known:
         raise WattwardenError(f"no benchmark {name!r}; known: {', '.join(sorted(known))}, all")
