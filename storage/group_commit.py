@@ -114,12 +114,12 @@ class GroupWriter(Generic[C]):
         except StoreUnavailable as error:
             self._last_failed = True
             self._fail(group, error)
-        except Exception as error:  # a bug in one job: the writer goes on, the others too
+        except Exception as error:  # noqa: BLE001 - a bug in one job; its future carries it
             if len(group) > 1:
                 for job in group:
                     self._commit([job])
             else:
-                log.exception("write failed")
+                log.warning("a write failed", reason=f"{type(error).__name__}: {error}")
                 self._fail(group, error)
         else:
             self._last_failed = False
