@@ -68,6 +68,7 @@ def status_of(error: WattwardenError) -> tuple[HTTPStatus, str]:
 def add_error_handlers(app: FastAPI) -> None:
     """Have every error answered as a problem."""
     app.add_exception_handler(WattwardenError, _on_purpose)
+    app.add_exception_handler(TimeoutError, _late)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _bug)
@@ -86,6 +87,14 @@ async def _on_purpose(_: Request, error: Exception) -> JSONResponse:
     ]
     detail = "; ".join(str(fault) for fault in faults) or str(error) or title
     return problem(status, title, detail, errors, headers)
+
+
+async def _late(_: Request, error: Exception) -> JSONResponse:
+    words = str(error) or "the station did not answer in time; ask again"
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, STATUS[WattwardenError][1], words, headers=headers
+    )
 
 
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:

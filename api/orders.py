@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import structlog
@@ -13,6 +13,7 @@ from api.errors import Busy
 from domain.commands import Command, Receipt
 from domain.errors import CommandRefused, UnknownSubject, WattwardenError
 
+T = TypeVar("T")
 Outcome = tuple[Command, Receipt | None]
 # Threads of its own, so that long downloads can't keep a command from being looked up.
 LOOK_UPS_AT_ONCE = 8
@@ -57,7 +58,7 @@ class Orders:
             done, _ = await asyncio.wait({flight.task}, timeout=self._deps.limits.command_wait_s)
         finally:
             self._waiting -= 1
-        return flight.task.result() if done else None
+        return _answer(flight.task) if done else None
 
     async def approve(self, approval_id: str, who: str, reason: str) -> Mapping[str, Any]:
         """Give a second person's yes. Raises CommandRefused, UnknownSubject, StoreUnavailable."""
@@ -70,7 +71,7 @@ class Orders:
         done, _ = await asyncio.wait({task}, timeout=wait_s)
         if not done:
             raise WattwardenError(f"no answer in {wait_s:g} s; GET /api/v1/approvals tells")
-        return task.result()
+        return _answer(task)
 
     def pending(self, command_id: str) -> CommandRequest | None:
         """Return an order that is on its way, None where there is none of that id."""
@@ -109,6 +110,13 @@ class Orders:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log.info("command not carried out", command=command_id, reason=str(error))
+
+
+def _answer(task: "asyncio.Future[T]") -> T:
+    if task.cancelled():
+        # A stop cancels what the field has not finished; whoever asked shall not hang or guess.
+        raise WattwardenError("the station is stopping and gave no answer; ask again once it runs")
+    return task.result()
 
 
 def _must_be_same(request: CommandRequest, earlier: CommandRequest) -> None:

@@ -11,11 +11,9 @@ import httpx
 
 from api.app import create_app
 from api.deps import ApiDeps, ApiLimits, BusStats, CommandRequest, StationStats
-from domain.causes import TripCause
 from domain.clock import LeapClock
 from domain.commands import Command, Receipt, ReceiptStatus
 from domain.errors import StoreUnavailable
-from domain.events import Event
 from domain.ports import StreamStats
 from domain.site import Bus, Meter, Site
 
@@ -62,69 +60,39 @@ class SeriesDouble:
         return True
 
 
-class MemoryLedger:
-    """The reads of a ledger over plain lists, newest first."""
+class NoLedger:
+    """A ledger that holds nothing and may be down."""
 
     def __init__(self) -> None:
-        self.rows: list[Any] = []
         self.down = False
 
-    def record(self, *rows: Any) -> "Future[None]":
+    def record(self, *_: Any) -> "Future[None]":
         self._up()
-        self.rows += rows
         done: Future[None] = Future()
         done.set_result(None)
         return done
 
-    def causes(
-        self, *, open_only=False, meter=None, since=None, shadow=None, kind=None, limit=1000
-    ) -> list[TripCause]:
-        found = [
-            row
-            for row in self._all(TripCause)
-            if (not open_only or row.cleared_at is None)
-            and meter in (None, row.meter)
-            and (since is None or row.since >= since)
-            and shadow in (None, row.shadow)
-            and kind in (None, row.kind)
-        ]
-        return sorted(found, key=lambda row: row.since, reverse=True)[:limit]
+    def command(self, _: str) -> None:
+        self._up()
 
-    def cause(self, cause_id: str) -> TripCause | None:
-        return next((row for row in self._all(TripCause) if row.id == cause_id), None)
+    def cause(self, _: str) -> None:
+        self._up()
 
-    def commands(self, *, meter=None, since=None, limit=1000) -> list[Any]:
-        found = [
-            row
-            for row in self._all(Command)
-            if meter in (None, row.meter) and (since is None or row.issued_at >= since)
-        ]
-        found.sort(key=lambda row: row.issued_at, reverse=True)
-        return [(row, self._receipt(row)) for row in found[:limit]]
+    def causes(self, **_: Any) -> list[Any]:
+        return self._nothing()
 
-    def command(self, command_id: str) -> tuple[Command, Receipt | None] | None:
-        found = next((row for row in self._all(Command) if row.id == command_id), None)
-        return (found, self._receipt(found)) if found else None
+    def commands(self, **_: Any) -> list[Any]:
+        return self._nothing()
 
-    def events(self, *, subject=None, kind=None, since=None, limit=1000) -> list[Event]:
-        found = [
-            row
-            for row in self._all(Event)
-            if subject in (None, row.subject)
-            and kind in (None, row.kind)
-            and (since is None or row.time >= since)
-        ]
-        return sorted(found, key=lambda row: row.time, reverse=True)[:limit]
+    def events(self, **_: Any) -> list[Any]:
+        return self._nothing()
 
     def is_ready(self) -> bool:
         return not self.down
 
-    def _receipt(self, command: Command) -> Receipt | None:
-        return next((row for row in self._all(Receipt) if row.command_id == command.id), None)
-
-    def _all(self, kind: type) -> list[Any]:
+    def _nothing(self) -> list[Any]:
         self._up()
-        return [row for row in self.rows if isinstance(row, kind)]
+        return []
 
     def _up(self) -> None:
         if self.down:
@@ -195,7 +163,7 @@ class Station:
 
     def __init__(self, series: Any = None, ledger: Any = None) -> None:
         self.clock = LeapClock(NOON)
-        self.ledger = ledger or MemoryLedger()
+        self.ledger = ledger or NoLedger()
         self.field = Field(self.ledger, self.clock)
         self.latest: list[Mapping[str, Any]] = []
         self.deps = ApiDeps(
@@ -213,6 +181,10 @@ class Station:
             open_writes=True,
             version="1.2.3",
         )
+
+    def keep(self, *rows: Any) -> None:
+        """Put rows into the ledger."""
+        self.ledger.record(*rows).result(10)
 
     def limits(self, **limits: Any) -> None:
         self.change(limits=replace(ApiLimits(), **limits))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.duckdb_series import DuckDbSeries
+from storage.ledger.sql_ledger import SqlLedger
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -15,5 +16,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 def series(tmp_path: Path) -> Iterator[DuckDbSeries]:
     """A time-series store in a file."""
     store = DuckDbSeries(tmp_path / "series.duckdb")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
+    """A ledger in a file."""
+    store = SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield store
     store.close()
