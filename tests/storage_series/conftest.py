@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -36,6 +36,7 @@ bind-address = "127.0.0.1:{rpc}"
 [http]
   bind-address = "127.0.0.1:{http}"
   log-enabled = false
+  {more}
 [monitor]
   store-enabled = false
 """
@@ -78,15 +79,18 @@ class Influxd:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, more: str = "") -> None:
+        """Start it; `more` is added to the [http] section."""
         config = self.folder / "influxdb.conf"
-        config.write_text(_CONFIG.format(folder=self.folder, http=self.port, rpc=free_port()))
+        config.write_text(
+            _CONFIG.format(folder=self.folder, http=self.port, rpc=free_port(), more=more)
+        )
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(["influxd", "-config", config], stdout=log, stderr=log)
         deadline = monotonic() + 20
         while monotonic() < deadline:
             try:
-                if httpx.get(f"{self.url}/ping", trust_env=False).status_code == 204:
+                if httpx.get(f"{self.url}/ping", trust_env=False).status_code in (204, 401):
                     return
             except httpx.TransportError:
                 sleep(0.05)
@@ -145,6 +149,3 @@ def series(request: pytest.FixtureRequest) -> TimeSeries:
     """Each adapter of the TimeSeries port in turn, empty."""
     store: TimeSeries = request.getfixturevalue(f"{request.param}_series")
     return store
-
-
-Reopen = Callable[[], TimeSeries]
