@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import threading
-from bisect import insort
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -13,17 +12,17 @@ from typing import Any
 import structlog
 
 from domain.clock import Clock, SystemClock
-from domain.errors import StoreUnavailable, StreamFull
+from domain.errors import StoreUnavailable
 from domain.ports import StreamRecord, StreamStats
 from storage.group_commit import GroupWriter
 from storage.spool_files import Damaged, SpoolFiles
 from storage.spool_repair import Damage
+from storage.spool_state import SpoolState
 from storage.spool_statements import (
     NEWEST_REJECTED,
     NEXT_RECORDS,
     THESE_RECORDS,
     Row,
-    Settled,
     add_record,
     fault_of_pages,
     measure,
@@ -37,7 +36,6 @@ from storage.sqlite_errors import Trouble, in_words, trouble_of
 
 WRITE_WITHIN_S = 60.0
 PROBE_WITHIN_S = 2.0
-DAMAGES_KEPT = 100
 log = structlog.get_logger(__name__)
 
 
@@ -70,21 +68,12 @@ class SqliteSpool:
         check_most_bytes: int = 1_000_000_000,
         open_connection: Connect = connect,
     ) -> None:
-        self._max_records, self._max_bytes = max_records, max_bytes
         self._settled_most, self._rejected_most = settled_most, rejected_most
         self._clock = clock or SystemClock()
         self._tell = on_damage
-        # One caller takes at a time; `_state` guards the fields below and is never held while
-        # waiting for the writing thread, which needs it after each commit.
+        self._state = SpoolState(max_records, max_bytes)
+        # One caller takes at a time.
         self._taking = threading.Lock()
-        self._state = threading.Lock()
-        self._damages: list[Damage] = []
-        self._counts = dict.fromkeys(
-            ("published", "duplicates", "accepted", "rejected", "damaged", "full"), 0
-        )
-        self._depth = self._depth_bytes = self._coming = self._coming_bytes = 0
-        self._leased: dict[str, int] = {}
-        self._returned: list[int] = []
         self._after = 0
         self._files = SpoolFiles(
             path,
@@ -99,7 +88,7 @@ class SqliteSpool:
             "spool", self._files.transaction, self._files.explain, retry_waits_s=(0.05,)
         )
         try:
-            self._writer.run(measure, WRITE_WITHIN_S, self._measured)
+            self._writer.run(measure, WRITE_WITHIN_S, self._state.measured)
         except BaseException:
             self.close()
             raise
@@ -111,15 +100,15 @@ class SqliteSpool:
         """
         crc = checksum(record.id.encode(), record.subject.encode(), record.payload)
         size = len(record.payload)
-        self._reserve(size)
+        self._state.reserve(size)
         try:
             return self._writer.submit(
                 partial(add_record, record=record, crc=crc),
-                partial(self._published, size),
-                partial(self._give_room_back, size),
+                partial(self._state.published, size),
+                partial(self._state.give_room_back, size),
             )
         except StoreUnavailable:
-            self._give_room_back(size)
+            self._state.give_room_back(size)
             raise
 
     def take(self, limit: int) -> list[StreamRecord]:
@@ -154,34 +143,19 @@ class SqliteSpool:
             rejected_most=self._rejected_most,
         )
         ids = (*accepted, *(record_id for record_id, _ in rejected))
-        self._writer.run(work, WRITE_WITHIN_S, partial(self._settled, ids))
+        self._writer.run(work, WRITE_WITHIN_S, partial(self._state.settled, ids))
 
     def release(self, ids: Sequence[str] | None = None) -> None:
         """Return leased records (all of them by default) to their old places in the queue."""
-        with self._state:
-            for record_id in list(self._leased) if ids is None else ids:
-                seq = self._leased.pop(record_id, None)
-                if seq is not None:
-                    insort(self._returned, seq)
+        self._state.release(ids)
 
     def stats(self) -> StreamStats:
         """Return the counters; depth counts what is on disk, leased records included."""
-        with self._state:
-            return StreamStats(
-                depth=self._depth,
-                depth_bytes=self._depth_bytes,
-                published=self._counts["published"],
-                duplicates=self._counts["duplicates"],
-                accepted=self._counts["accepted"],
-                rejected=self._counts["rejected"],
-                damaged=self._counts["damaged"],
-                refused_full=self._counts["full"],
-            )
+        return self._state.stats()
 
     def damages(self) -> list[Damage]:
         """Return the last reports of damage, those met while opening included."""
-        with self._state:
-            return list(self._damages)
+        return self._state.damages()
 
     def rejected(self, limit: int = 100) -> list[tuple[StreamRecord, str]]:
         """Return the newest rejected records with their reasons. Raises StoreUnavailable."""
@@ -192,9 +166,8 @@ class SqliteSpool:
 
     def is_ready(self) -> bool:
         """Say whether the spool takes records: has room and, after a failed write, writes again."""
-        with self._state:
-            if self._depth >= self._max_records or self._depth_bytes >= self._max_bytes:
-                return False
+        if not self._state.has_room():
+            return False
         if not self._writer.last_failed:
             return True
         try:
@@ -213,8 +186,7 @@ class SqliteSpool:
             self._start_over()
         taken: list[StreamRecord] = []
         while len(taken) < limit:
-            with self._state:
-                waiting = self._depth - len(self._leased)
+            waiting = self._state.unleased()
             rows = self._next_rows(limit - len(taken))
             if not rows:
                 if waiting > 0 and not taken:
@@ -228,12 +200,10 @@ class SqliteSpool:
 
     def _next_rows(self, limit: int) -> list[Row]:
         """Read what was returned to the queue, then what was never taken yet."""
-        with self._state:
-            returned = self._returned[:limit]
+        returned = self._state.returned(limit)
         if returned:
             rows: list[Row] = self._read(THESE_RECORDS, json.dumps(returned))
-            with self._state:
-                self._returned = [seq for seq in self._returned if seq not in set(returned)]
+            self._state.forget_returned(returned)
             if rows:
                 return rows
         rows = self._read(NEXT_RECORDS, self._after, limit)
@@ -246,11 +216,7 @@ class SqliteSpool:
         if record is None:
             self._move_aside(row)
             return None
-        with self._state:
-            if record.id in self._leased:
-                return None
-            self._leased[record.id] = int(row[0])
-        return record
+        return record if self._state.lease(record.id, int(row[0])) else None
 
     def _move_aside(self, row: Row) -> None:
         reason = "the checksum does not fit: a bit has flipped on the disk"
@@ -278,10 +244,9 @@ class SqliteSpool:
 
     def _start_over(self) -> None:
         self._rebuilt = self._files.rebuilt
-        with self._state:
-            self._returned.clear()
+        self._state.forget_returned()
         self._after = 0
-        self._writer.run(measure, WRITE_WITHIN_S, self._measured)
+        self._writer.run(measure, WRITE_WITHIN_S, self._state.measured)
 
     def _read(self, sql: str, *parameters: object) -> list[Any]:
         try:
@@ -304,57 +269,13 @@ class SqliteSpool:
 
         self._writer.run(complain, WRITE_WITHIN_S, lambda _: None)
 
-    def _reserve(self, size: int) -> None:
-        with self._state:
-            records = self._depth + self._coming
-            payload_bytes = self._depth_bytes + self._coming_bytes
-            if records >= self._max_records or payload_bytes + size > self._max_bytes:
-                self._counts["full"] += 1
-                raise StreamFull(
-                    f"the spool is full: {records} of {self._max_records} records,"
-                    f" {payload_bytes} of {self._max_bytes} bytes wait; the record was refused"
-                )
-            self._coming += 1
-            self._coming_bytes += size
-
-    def _give_room_back(self, size: int) -> None:
-        with self._state:
-            self._coming -= 1
-            self._coming_bytes -= size
-
-    def _published(self, size: int, added: bool) -> None:
-        with self._state:
-            self._coming -= 1
-            self._coming_bytes -= size
-            self._counts["published" if added else "duplicates"] += 1
-            if added:
-                self._depth += 1
-                self._depth_bytes += size
-
-    def _settled(self, ids: Sequence[str], settled: Settled) -> None:
-        with self._state:
-            self._counts["accepted"] += settled.accepted
-            self._counts["rejected"] += settled.rejected
-            self._depth -= settled.accepted + settled.rejected
-            self._depth_bytes -= settled.payload_bytes
-            for record_id in ids:
-                self._leased.pop(record_id, None)
-
     def _moved_aside(self, damage: Damage, size: int | None) -> None:
         if size is not None:
-            with self._state:
-                self._depth -= 1
-                self._depth_bytes -= size
+            self._state.moved_aside(size)
             self._note_damage(damage)
-
-    def _measured(self, found: tuple[int, int]) -> None:
-        with self._state:
-            self._depth, self._depth_bytes = found
 
     def _note_damage(self, damage: Damage) -> None:
         log.warning("spool damage", reason=damage.reason, record=damage.record_id)
-        with self._state:
-            self._counts["damaged"] += 1
-            self._damages = [*self._damages, damage][-DAMAGES_KEPT:]
+        self._state.damaged(damage)
         if self._tell:
             self._tell(damage)
