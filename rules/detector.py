@@ -141,7 +141,7 @@ class MalignantDetector:
             return []
         other = judged.filter(~pl.col("violated"))
         rows = other["row"].to_numpy()
-        steps.absorb(rows)
+        steps.let_go(rows)
         # A room that came back as a whole, its steps not told apart, may hold anything.
         unsure = rows[other["comes_back"].to_numpy()]
         steps.is_known[unsure] = steps.power_w[unsure] < self._limits.step.step_w[unsure]

@@ -10,17 +10,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from rules.electric import conductance_power, reactive_bounds
 from rules.ring import Flags, Floats, Index, Rows, SampleRing, Samples, Times
 
 # Samples before a step that tell its level (medians) and its reactive power (range).
 BASELINE_SAMPLES = 5
 REACTIVE_SAMPLES = 5
-# Resolution of a current register of common meters, A: bounds a power factor taken from P/(V*I).
-CURRENT_STEP_A = 0.01
-# A power factor lower than this gives no usable reactive power.
-LOWEST_FACTOR = 0.05
 # A sample this close to the level, as a share of the smallest step, belongs to it.
-LEVEL_SHARE = 0.2
+LEVEL_SHARE = 0.1
+# A convicted load is off when this share of it has gone.
+GONE_SHARE = 0.6
 # Readings are means over about a second, so a sample stands for the second before it.
 READING_S = 1.0
 # Samples closer than this may show the same reading of the meter twice.
@@ -31,6 +30,8 @@ CLOSE_S = 2.5
 LATE_S = 5.0
 # How long the level before a conviction is worth anything after the supply was cut, ms.
 CLEAN_MS = 3_600_000
+# How long a step that was let go is remembered: a heater may hide behind another load, ms.
+OPEN_MS = 900_000
 
 
 class Phase(IntEnum):
@@ -54,42 +55,6 @@ class StepLimits:
     longest_gap_s: Floats
     nominal_voltage_v: Floats
     factor_step: Floats
-
-
-def conductance_power(power_w: Floats, voltage_v: Floats, nominal_v: Floats) -> Floats:
-    """Return the power at nominal voltage, P/V^2 x Vn^2, W: a resistor's own number.
-
-    Where the voltage is not told (or is that of a dead phase) the power is left as it is.
-    """
-    scale = (nominal_v / np.where(voltage_v > nominal_v / 2, voltage_v, nominal_v)) ** 2
-    return power_w * scale
-
-
-def reactive_bounds(
-    power_w: Floats,
-    voltage_v: Floats,
-    current_a: Floats,
-    power_factor: Floats,
-    factor_step: Floats,
-) -> tuple[Floats, Floats]:
-    """Return the least and the most non-active power that fit a reading, var; NaN = can't tell.
-
-    From the power factor with its resolution, else from P/(V*I). The sign is lost in both.
-    """
-    with np.errstate(all="ignore"):
-        apparent = voltage_v * current_a
-        from_current = np.abs(power_w) / apparent
-        told = np.abs(power_factor)
-        usable = told >= LOWEST_FACTOR
-        factor = np.where(usable, told, from_current)
-        spare = np.where(usable, factor_step / 2, CURRENT_STEP_A / 2 / current_a + factor_step / 2)
-        high = np.clip(factor + spare, 1e-3, 1.0)
-        low = np.clip(factor - spare, 1e-3, 1.0)
-        least = np.abs(power_w) * np.sqrt(1 / high**2 - 1)
-        most = np.abs(power_w) * np.sqrt(1 / low**2 - 1)
-    # An idle meter shows no usable power factor, but then there is no reactive power either.
-    idle = (current_a < CURRENT_STEP_A) | (np.isnan(least) & (np.abs(power_w) < 1))
-    return np.where(idle, 0.0, least), np.where(idle, 0.0, most)
 
 
 def _median3(a: Floats, b: Floats, c: Floats) -> Floats:
@@ -144,6 +109,12 @@ class StepTracker:
         self.clean_var = np.full((2, meters), np.nan)
         self.clean_ms = np.zeros(meters, np.int64)
         self.comes_back = np.zeros(meters, np.bool_)
+        # The level below a step that was let go as not resistive: when part of it goes off, the
+        # rest is held against that level.
+        self.is_open = np.zeros(meters, np.bool_)
+        self.open_w = np.full(meters, np.nan)
+        self.open_var = np.full((2, meters), np.nan)
+        self.open_ms = np.zeros(meters, np.int64)
 
     def advance(self, rows: Rows, samples: Samples) -> Index:
         """Take one good sample of each of the meters of `rows` (in `samples` order).
@@ -161,6 +132,7 @@ class StepTracker:
         base = _level([level[rows] for level in self.level_w], elapsed_s)
         unsettled = (elapsed_s <= 0) | (elapsed_s > limits.longest_gap_s[rows])
         special = (before_phase != IDLE) | (power - base >= step_w) | unsettled
+        special |= self.is_open[rows] & (self.power_w[rows] - power >= step_w / 2)
         chosen = np.flatnonzero(special)
         if not len(chosen):
             self._settle(rows, power, samples.time_ms, step_w)
@@ -197,11 +169,15 @@ class StepTracker:
         if restart.any():
             self._restart(site[restart], power[restart])
         if idle.any():
-            self._begin(site[idle], power[idle], elapsed_s[idle], samples.take(idle))
+            fell = idle & (power < self.power_w[site])
+            rose = idle & ~fell
+            self._begin(site[rose], power[rose], elapsed_s[rose], samples.take(rose))
+            self._reopen(site[fell], power[fell], elapsed_s[fell], samples.take(fell))
         if watched.any():
             self._watch(site[watched], power[watched], elapsed_s[watched], samples.take(watched))
         if convicted.any():
-            self._follow(site[convicted], power[convicted])
+            take = samples.take(convicted)
+            self._follow(site[convicted], power[convicted], elapsed_s[convicted], take)
         self.power_w[site[fresh]] = power[fresh]
         self.time_ms[site[fresh]] = samples.time_ms[fresh]
         active: Index = site[was_active | (fresh & (self.phase[site] >= WATCHED))]
@@ -240,15 +216,33 @@ class StepTracker:
         self.was_cut[site] = False
         if self.comes_back[site].any():
             self._return_to_clean(site[self.comes_back[site]], samples.time_ms.max())
-        self.phase[site] = WATCHED
-        self.since_ms[site] = samples.time_ms
-        self.count[site] = 0
-        self.spaced[site] = 0
-        self.spaced_ms[site] = 0
-        self.lowest_w[site] = np.inf
-        self.peak_w[site] = 0.0
-        self.energy_j[site] = 0.0
-        self._measure(site, power, elapsed_s, samples)
+        self._open_watch(site, power, elapsed_s, samples)
+
+    def _open_watch(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """Start to watch what is drawn above the base, if that is a step at all."""
+        small = power - self.base_w[site] < self.limits.step_w[site]
+        self.phase[site[small]] = IDLE
+        self._push(site[small], power[small])
+        new = site[~small]
+        self.phase[new] = WATCHED
+        self.since_ms[new] = samples.time_ms[~small]
+        self.count[new] = 0
+        self.spaced[new] = 0
+        self.spaced_ms[new] = 0
+        self.spaced_w[new] = np.nan
+        self.lowest_w[new] = np.inf
+        self.peak_w[new] = 0.0
+        self.energy_j[new] = 0.0
+        self._measure(new, power[~small], elapsed_s[~small], samples.take(~small))
+
+    def _reopen(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """Part of a step that was let go has gone off: look at the rest anew."""
+        recent = samples.time_ms - self.open_ms[site] <= OPEN_MS
+        self.base_w[site] = np.where(recent, self.open_w[site], np.inf)
+        self.base_least_var[site], self.base_most_var[site] = self.open_var[:, site]
+        self.comes_back[site] = False
+        self.is_open[site] = False
+        self._open_watch(site, power, elapsed_s, samples)
 
     def _return_to_clean(self, site: Index, now_ms: int) -> None:
         """The supply is back and the room comes back as a whole: hold it against what it drew
@@ -293,16 +287,21 @@ class StepTracker:
         self.ratio_most[site] = widest / excess
         self.excess_w[site] = excess
 
-    def _follow(self, site: Index, power: Floats) -> None:
-        """A convicted load is over when most of its power has gone, at once or in two samples."""
+    def _follow(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """A convicted load is over when most of its power has gone, at once or in two samples.
+
+        If a step's worth is still on, it came on meanwhile: it is watched in its turn.
+        """
         recent = np.maximum(self.level_w[:, site].max(axis=0), self.power_w[site])
         size = self.excess_w[site]
-        over = (power - self.base_w[site] < size / 2) | (recent - power > 0.6 * size)
+        over = (power - self.base_w[site] < size / 2) | (recent - power > GONE_SHARE * size)
+        self._push(site[~over], power[~over])
         ended = site[over]
-        self.phase[ended] = IDLE
+        if not len(ended):
+            return
         self.is_known[ended] = True
         self.level_w[:, ended] = power[over]
-        self._push(site[~over], power[~over])
+        self._open_watch(ended, power[over], elapsed_s[over], samples.take(over))
 
     def _push(self, site: Index, power: Floats) -> None:
         for older, newer in pairwise(self.level_w):
@@ -314,6 +313,15 @@ class StepTracker:
         """The watched step is nobody's business: its level is the new level."""
         self.phase[site] = IDLE
         self.level_w[:, site] = self.power_w[site]
+
+    def let_go(self, site: Index) -> None:
+        """The watched step is something else; if part of it goes off soon, the rest is watched."""
+        told = site[~np.isnan(self.ratio_least[site])]
+        self.is_open[told] = True
+        self.open_w[told] = self.base_w[told]
+        self.open_var[:, told] = self.base_least_var[told], self.base_most_var[told]
+        self.open_ms[told] = self.time_ms[told]
+        self.absorb(site)
 
     def convict(self, site: Index) -> None:
         """The watched step is a forbidden load; it stays so until its power has gone."""
