@@ -58,6 +58,20 @@ def test_steps_form_one_line(ledger):
     assert len(ScriptDirectory.from_config(configuration()).get_heads()) == 1
 
 
+def test_a_step_that_fails_leaves_nothing_behind(open_ledger, ledger_file, monkeypatch):
+    def fail(*_: object) -> None:
+        raise StoreUnavailable("the power went")
+
+    monkeypatch.setattr("storage.ledger.dialect.refuse_changes", fail)
+    with pytest.raises(StoreUnavailable, match="the power went"):
+        open_ledger()
+    connection = sqlite3.connect(ledger_file)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+    monkeypatch.undo()
+    assert open_ledger().is_ready()
+
+
 def test_a_ledger_of_a_newer_program_is_refused_in_clear_words(open_ledger, ledger_file):
     open_ledger().close()
     with sqlite3.connect(ledger_file) as connection:

@@ -139,6 +139,23 @@ def test_whole_pages_of_rubbish_cost_only_the_records_on_them(left, tmp_path):
     assert damaged >= 1
 
 
+def test_records_are_found_on_pages_whose_bookkeeping_is_gone(left, tmp_path):
+    """Kind, cell count and cell pointers of every page with rows are wiped; the rows are not."""
+    path = copied(left, tmp_path / "spool")
+    content = bytearray(path.read_bytes())
+    wiped = 0
+    for start in range(4096, len(content), 4096):
+        kind, count = content[start], int.from_bytes(content[start + 3 : start + 5], "big")
+        if kind == 0x0D and count:
+            content[start : start + 8 + 2 * count] = bytes(8 + 2 * count)
+            wiped += 1
+    path.write_bytes(content)
+    found, damaged = open_and_empty(path)
+    assert wiped >= 5
+    assert {record.id for record in RECORDS[10:]} <= {record.id for record in found}
+    assert damaged >= 1
+
+
 def test_settled_records_do_not_come_back_when_a_file_is_rebuilt(left, tmp_path):
     path = copied(left, tmp_path / "spool")
     content = bytearray(path.read_bytes())
