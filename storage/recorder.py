@@ -93,6 +93,11 @@ class Recorder:
         """Return the counters as they are now."""
         return self._stats
 
+    @property
+    def wait_s(self) -> float:
+        """Return how long the thread waits before it looks again."""
+        return self._backoff_s or self._settings.idle_s
+
     def start(self) -> None:
         """Start the thread; once only."""
         if self._thread is not None:
@@ -129,7 +134,7 @@ class Recorder:
         try:
             while not self._stopping.is_set():
                 if self.step() < self._settings.batch_records:
-                    self._stopping.wait(self._backoff_s or self._settings.idle_s)
+                    self._stopping.wait(self.wait_s)
             self._finish()
         except BaseException as error:
             self._count(failure=f"{type(error).__name__}: {error}")
