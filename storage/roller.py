@@ -64,7 +64,7 @@ class Roller:
         newest = times.filter(times <= self._horizon()).max()
         if not isinstance(newest, datetime):
             return
-        self._newest = newest
+        self._reached(newest)
         back = timedelta(seconds=self._settings.grace_s, minutes=2)
         moment = window_start(newest - back, Resolution.MINUTE, self._settings.time_zone)
         while moment <= newest:
@@ -80,7 +80,7 @@ class Roller:
         self._dirty[Resolution.MINUTE].update(minutes)
         newest = times.filter(times <= self._horizon()).max()
         if isinstance(newest, datetime) and (self._newest is None or newest > self._newest):
-            self._newest = newest
+            self._reached(newest)
 
     def roll_over(self, *, idle: bool = False) -> int:
         """Roll the windows that are over and return the rows written. Raises StoreUnavailable.
@@ -92,6 +92,11 @@ class Roller:
     def roll_all(self) -> int:
         """Roll every window with new samples, over or not. Raises StoreUnavailable."""
         return sum(self._roll_level(level, sorted(self._dirty[level])) for level in _LEVELS)
+
+    def _reached(self, newest: datetime) -> None:
+        self._newest = newest
+        for level in (Resolution.HOUR, Resolution.DAY):
+            self._provisional.setdefault(level, newest)
 
     def _horizon(self) -> datetime:
         return self._clock.now().astimezone(UTC) + timedelta(seconds=self._settings.ahead_s)
@@ -112,7 +117,7 @@ class Roller:
     def _is_provisional_due(self, level: Resolution, reached: datetime) -> bool:
         if level is Resolution.MINUTE:
             return False
-        last = self._provisional.setdefault(level, reached)
+        last = self._provisional.get(level, reached)
         if abs(reached - last) < timedelta(seconds=self._settings.provisional_every_s):
             return False
         self._provisional[level] = reached
