@@ -1,6 +1,7 @@
 """Sweep time against the calculated wire time: 12 paced buses polled at once by one process."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def run(*, data: Path | None = None, quick: bool = False) -> Report:
     settle_s = QUICK_SETTLE_S if quick else SETTLE_S
     site = _site()
     _compare_plans(report, site.buses[0])
+    # Others on the machine show up here as sweeps that are late on every bus alike.
+    report.figures["load_average_before"] = os.getloadavg()[0]
     for title, dead in (("all alive", 0), (f"{DEAD_A_BUS} dead meters a bus", DEAD_A_BUS)):
         figures, cpu_share = _measure(site, dead, settle_s, measure_s)
         _enter(report, title, figures, cpu_share)

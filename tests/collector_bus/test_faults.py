@@ -1,6 +1,7 @@
 """Rows 1 to 12 of the table of faults: what each bad input gets on a polled bus."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from leap_line import START, rig_of, running, values
@@ -110,6 +111,9 @@ async def test_row_7_a_doubled_reply_is_one_value(profiles, link: str) -> None:
     async with running(rig):
         await rig.pass_s(12)
     assert len(rig.sweeps) > 20
+    times = [values(sweep, "m1")["time"] for sweep in rig.sweeps]
+    # Two values closer than a question and its answer would be one answer taken twice.
+    assert all(later - earlier > timedelta(seconds=0.05) for earlier, later in pairwise(times))
     for sweep in rig.sweeps:
         row = values(sweep, "m1")
         true_w = 100.0 + 50 * (row["time"] - START).total_seconds()
