@@ -5,27 +5,15 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem
-
 
 class BodyLimit:
-    """Middleware that refuses bodies above `most` bytes, announced or found while they arrive."""
+    """Middleware that stops reading a body above `most` bytes, whatever it said of its length."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer 413."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if self._announced(scope) > self._most:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            await problem(status, status.phrase, self._words())(scope, receive, send)
-            return
-        await self._app(scope, self._counted(receive), send)
-
-    def _counted(self, receive: Receive) -> Receive:
+        """Let a request through; reading too much of its body raises 413."""
         got = 0
 
         async def take() -> Message:
@@ -33,17 +21,8 @@ class BodyLimit:
             message = await receive()
             got += len(message.get("body", b""))
             if got > self._most:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._words())
+                words = f"a request's body may have {self._most} bytes at most"
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
             return message
 
-        return take
-
-    def _words(self) -> str:
-        return f"a request's body may have {self._most} bytes at most"
-
-    @staticmethod
-    def _announced(scope: Scope) -> int:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit():
-                return int(value)
-        return 0
+        await self._app(scope, take, send)
