@@ -33,7 +33,7 @@ class RecorderSettings:
     """
 
     batch_records: int = 400
-    idle_s: float = 0.25
+    idle_s: float = 0.5
     backoff_first_s: float = 0.5
     backoff_most_s: float = 30.0
     most_tries: int = 5

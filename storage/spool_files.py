@@ -14,7 +14,7 @@ from domain.errors import StoreUnavailable
 from storage.file_lock import FileLock
 from storage.spool_repair import Damage, finish_rebuild, insert_found, mapped, rebuild
 from storage.spool_salvage import salvage_log
-from storage.spool_statements import fault_of_pages
+from storage.spool_statements import fault_of_pages, give_back_space
 from storage.spool_tables import (
     APPLICATION_ID,
     PAGE_BYTES,
@@ -74,6 +74,7 @@ class SpoolFiles:
         if not self._is_open:
             self._open()
         writer = self._writer
+        self._shrink(writer)
         writer.execute("BEGIN IMMEDIATE")
         try:
             yield writer
@@ -109,6 +110,15 @@ class SpoolFiles:
             self._reader.close()
         self._writer.close()
         self._lock.release()
+
+    def _shrink(self, writer: sqlite3.Connection) -> None:
+        try:
+            give_back_space(writer)
+        except sqlite3.Error as error:
+            # Moving pages takes more room than a settlement, which must not wait for it.
+            if trouble_of(error) is not Trouble.OUTAGE:
+                raise
+            log.info("the spool's file can't shrink now", reason=in_words(error))
 
     def _open_or_mend(self) -> None:
         finish_rebuild(self.path)

@@ -73,7 +73,6 @@ def settle_records(
     _trim(connection, "settled", settled_most)
     if rejected:
         _trim(connection, "rejected", rejected_most)
-    _give_back_space(connection)
     return Settled(
         accepted=sum(size is not None for size in accepted_sizes),
         rejected=sum(size is not None for size in rejected_sizes),
@@ -109,6 +108,14 @@ def probe(connection: sqlite3.Connection) -> None:
     )
 
 
+def give_back_space(connection: sqlite3.Connection) -> None:
+    """Outside a transaction: once an outage has been caught up, let the file shrink a step."""
+    (free,) = pragma(connection, "freelist_count")[0]
+    if isinstance(free, int) and free > FREE_PAGES_KEPT:
+        # Each step of this statement frees one page; a script is stepped to its end.
+        connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES_A_STEP})")
+
+
 def fault_of_pages(connection: sqlite3.Connection) -> str | None:
     """Check the whole file; return the first thing wrong with it, or None."""
     (found,) = pragma(connection, "integrity_check(1)")[0]
@@ -139,10 +146,3 @@ def _remove(connection: sqlite3.Connection, record_id: str) -> int | None:
 
 def _trim(connection: sqlite3.Connection, table: str, rows_most: int) -> None:
     connection.execute(_TRIM[table], (rows_most,))
-
-
-def _give_back_space(connection: sqlite3.Connection) -> None:
-    """After an outage has been caught up, the file shrinks step by step."""
-    (free,) = pragma(connection, "freelist_count")[0]
-    if isinstance(free, int) and free > FREE_PAGES_KEPT:
-        pragma(connection, f"incremental_vacuum({FREE_PAGES_A_STEP})")

@@ -126,6 +126,9 @@ class LossyConnection:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> "LossyCursor":
         return self.cursor().execute(sql, parameters)
 
+    def executescript(self, sql: str) -> "LossyCursor":
+        return self.execute(sql)
+
     def run(self, sql: str, parameters: Any) -> tuple[Any, list[tuple[Any, ...]]]:
         if not self._sync and "synchronous" in sql:
             sql = "PRAGMA synchronous = OFF"

@@ -175,3 +175,13 @@ def test_many_callers_share_commits(open_spool):
         pending = list(pool.map(lambda n: spool.publish(record(f"{n:04d}")), range(800)))
     wait(pending, 20)
     assert sorted(names(spool.take(1_000))) == [f"{n:04d}" for n in range(800)]
+
+
+def test_the_file_gives_its_space_back_once_an_outage_is_caught_up(open_spool, spool_path):
+    spool = open_spool()
+    for n in range(20):
+        spool.publish(record(str(n), bytes(1_000_000))).result(10)
+    for taken in spool.take(20):
+        spool.settle(accepted=[taken.id])
+    spool.close()
+    assert spool_path.stat().st_size < 10_000_000
