@@ -196,11 +196,14 @@ class Carrier:
             reason = "expired before it could be sent"
             await self._finish(standing, order, self._receipt(standing, order, "expired", reason))
             return
+        if not self._gates.admit(standing, order.command):
+            return
         standing.executing = True
         try:
             receipt = await self._execute(order.command)
         finally:
             standing.executing = False
+            self._gates.admit(standing, order.command)
         order.tries += 1
         order.writes += receipt.writes
         await self._weigh(standing, order, replace(receipt, writes=order.writes))

@@ -7,7 +7,7 @@ from control.desired import PLANNED
 from control.limits import SUPERVISOR, Approval
 from control.standing import Goal, Standing
 from domain.causes import CauseKind, TripCause
-from domain.commands import Action
+from domain.commands import Action, Command
 from domain.events import EventKind, Severity
 
 # Planned trips leave this share of the minute to loads that nobody foresaw.
@@ -35,6 +35,18 @@ class Gates:
         if goal.action is Action.CLOSE and not standing.opened_by_us:
             return await self._stop_close(standing)
         return False
+
+    def admit(self, standing: Standing, command: Command) -> bool:
+        """Count an automatic trip at the moment it is sent, and again when it has ended: what came
+        before, writing to the ledger above all, may have taken its place in the minute."""
+        effort = standing.effort
+        if command.action is not Action.TRIP or command.requested_by != SUPERVISOR:
+            return True
+        now_s, most = self._core.clock.monotonic(), self._core.policy.control.trips_per_min
+        if effort is None or not self._core.trips.has_room(effort.key, most, now_s):
+            return False
+        self._core.trips.take(effort.key, now_s)
+        return True
 
     def is_alive(self, standing: Standing) -> bool:
         """Say whether the meter has answered lately: nothing is done on stale data."""

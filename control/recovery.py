@@ -84,13 +84,11 @@ def recall(core: Core, memory: Memory) -> list[Receipt | Event]:
 
 
 def _recall_commands(core: Core, commands: Sequence[Sent]) -> list[Receipt | Event]:
-    now, now_s = core.clock.now(), core.clock.monotonic()
+    now = core.clock.now()
+    _recall_minute(core, commands, now)
     rows: list[Receipt | Event] = []
     for command, receipt in sorted(commands, key=lambda sent: sent[0].issued_at):
         standing = core.standings.get(command.meter)
-        age_s = (now - command.issued_at).total_seconds()
-        if age_s < WINDOW_S:
-            _count(core, command, now_s - max(age_s, 0.0))
         if standing is None:
             continue
         if receipt is None:
@@ -106,6 +104,18 @@ def _recall_commands(core: Core, commands: Sequence[Sent]) -> list[Receipt | Eve
         elif receipt.relay_closed is True:
             standing.opened_at, standing.opened_by_us = None, False
     return rows
+
+
+def _recall_minute(core: Core, commands: Sequence[Sent], now: datetime) -> None:
+    """A command counts from the last moment at which it may have moved a relay."""
+    last = {
+        command.id: receipt.finished_at if receipt else min(now, command.expires_at)
+        for command, receipt in commands
+    }
+    for command, _ in sorted(commands, key=lambda sent: last[sent[0].id]):
+        age_s = max((now - last[command.id]).total_seconds(), 0.0)
+        if age_s < WINDOW_S:
+            _count(core, command, core.clock.monotonic() - age_s)
 
 
 def _count(core: Core, command: Command, at_s: float) -> None:
