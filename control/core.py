@@ -60,6 +60,7 @@ class Core:
         self.trips = Window()
         self.by_hand = Window()
         self.dirty: dict[str, Standing] = {}
+        self.waited_for: dict[str, Standing] = {}
         self._timers: list[tuple[float, str]] = []
         self._kick = kick
 

@@ -136,6 +136,11 @@ class Desk:
             await self._book.clear(standing, [cause], who, reason)
         return cause
 
+    def stop(self) -> None:
+        """Let nobody wait any longer; what was ordered stands in the ledger."""
+        for task in [*self._jobs, *(task for _, task in self._recent.values())]:
+            task.cancel()
+
     def _carry_out(self, approval: Approval) -> None:
         reason = f"{approval.reason} (approved by {approval.granted_by})"
         for meter in approval.meters:
@@ -250,6 +255,7 @@ class Desk:
     async def _replace_ticket(self, standing: Standing, ticket: Ticket) -> None:
         old, order = standing.ticket, standing.order
         standing.ticket = ticket
+        self._core.waited_for[standing.name] = standing
         self._core.touch(standing)
         if old is not None and (order is None or order.ticket is not old):
             reason = f"overtaken by the {ticket.command.action.value} of a later order"

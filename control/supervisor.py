@@ -9,7 +9,7 @@ import structlog
 
 from control.book import Book
 from control.carrier import Carrier
-from control.core import Core, Field
+from control.core import GRACE_S, Core, Field
 from control.desk import Desk, Mass
 from control.journal import Journal
 from control.limits import Approval
@@ -20,7 +20,6 @@ from control.watch import Watch
 from domain.causes import TripCause, Verdict
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt
-from domain.errors import StoreUnavailable
 from domain.events import Event, EventKind, Severity
 from domain.frame import Sweep
 from domain.policy import Policy
@@ -214,9 +213,10 @@ class Supervisor:
         """Answer those who have waited too long, end old questions, pay the ledger its rows."""
         core = self._core
         now_s = core.clock.monotonic()
-        for standing in core.standings.values():
-            if standing.ticket is not None and now_s >= standing.ticket.deadline_s:
-                await self._carrier.give_up_waiting(standing)
+        for standing in list(core.waited_for.values()):
+            await self._carrier.give_up_waiting(standing)
+            if standing.ticket is None:
+                core.waited_for.pop(standing.name, None)
         for approval in core.approvals.expired(core.clock.now()):
             core.approvals.expire(approval)
             await self._journal.write_or_owe(
@@ -254,10 +254,13 @@ class Supervisor:
         self._wake.clear()
 
     async def _stop(self) -> None:
+        """Let what is on the wire end, within bounds; the rest is unknown and read back at the
+        next start."""
         running = [task for task in self._tasks() if not task.done()]
         if running:
-            await asyncio.wait(running, timeout=self._core.policy.control.command_expires_s)
-        try:
-            await self._journal.pay()
-        except StoreUnavailable as error:
-            log.warning("rows are left unwritten", rows=self._journal.owed, reason=str(error))
+            _, left = await asyncio.wait(running, timeout=GRACE_S)
+            for task in left:
+                task.cancel()
+        self._desk.stop()
+        if not await self._journal.pay():
+            log.warning("rows are left unwritten", rows=self._journal.owed)

@@ -166,8 +166,8 @@ class Rows:
 
 
 def plain(value: float) -> float | None:
-    """Return a number of an array as a float, None where it is missing."""
-    return None if np.isnan(value) else float(value)
+    """Return a number of an array as a float, None where it is missing or without end."""
+    return float(value) if np.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _verdict(
         matched={
             "power_w": row["power_w"],
             "held_s": plain(judged.held_s[place]),
-            "age_s": row["age_s"],
+            "age_s": None if row["age_s"] is None else plain(row["age_s"]),
         },
         limits={name: group[name] for name in ("limit_w", "limit", "delay_s")},
         samples=rows.evidence(place, int(trace.since[place]), trace.first[place], "power_w"),

@@ -134,7 +134,7 @@ def run(body: Callable[[], object]) -> None:
     asyncio.run(body())  # type: ignore[arg-type]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, min_size=4, max_size=25))
 def test_any_order_of_things_ends_with_every_relay_as_its_causes_say(
     happenings: list[tuple[object, ...]],
@@ -176,7 +176,7 @@ last_words = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(last_words)
 def test_the_relay_follows_the_last_word_of_each_rule(
     words: list[tuple[str, CauseKind, bool, str]],
