@@ -15,8 +15,11 @@ def conductance_power(power_w: Floats, voltage_v: Floats, nominal_v: Floats) -> 
 
     Where the voltage is not told (or is that of a dead phase) the power is left as it is.
     """
-    scale = (nominal_v / np.where(voltage_v > nominal_v / 2, voltage_v, nominal_v)) ** 2
-    return power_w * scale
+    told = voltage_v > nominal_v / 2
+    scale = nominal_v / (voltage_v if told.all() else np.where(told, voltage_v, nominal_v))
+    scale *= scale
+    scale *= power_w
+    return scale
 
 
 def reactive_bounds(

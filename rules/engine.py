@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from domain.causes import CauseKind, Evidence, Verdict
-from domain.frame import Quality, Sweep
+from domain.frame import SWEEP_SCHEMA, Quality, Sweep
 from domain.policy import MalignantPolicy, Policy
 from domain.site import Meter
 from rules.detector import (
@@ -29,7 +29,7 @@ from rules.detector import (
 from rules.durations import Memory
 from rules.malignant import RULE, bands_of
 from rules.overpower import judge_overpower
-from rules.ring import Floats, Index, Rows, Samples
+from rules.ring import Flags, Floats, Index, Rows, Samples
 from rules.schedule import judge_schedule
 from rules.shed import ShedMemory, judge_shed
 from rules.state import LatestState
@@ -43,6 +43,7 @@ EVIDENCE_MOST = 60
 LAYOUTS = 4096
 NOTHING = -9
 
+_GOOD = list(Quality).index(Quality.GOOD)
 _FLOATS = ("power_w", "voltage_v", "current_a", "power_factor")
 
 
@@ -128,7 +129,7 @@ class RuleEngine:
             changes = self.detector.observe(rows, samples)
             verdicts += self._say(rows, changes)
         if len(layout.known):
-            verdicts += self._say_stale(layout.rows, sweep.ended_at)
+            verdicts += self._say_stale(layout.span, sweep.ended_at)
         return verdicts
 
     def _judge_state(self, sweep: Sweep) -> list[Verdict]:
@@ -191,13 +192,13 @@ class RuleEngine:
             verdicts += [self._tell(row, verdict) for row, verdict in told]
         return verdicts
 
-    def _say_stale(self, rows: Index, now: datetime) -> list[Verdict]:
+    def _say_stale(self, rows: Rows, now: datetime) -> list[Verdict]:
         """A meter that has been silent for too long can't be told about any more."""
         now_ms = round(now.timestamp() * 1000)
         stale = self.state.silent_for(rows, now_ms, self._policy.control.stale_after_s)
         if not stale.any():
             return []
-        silent = rows[stale]
+        silent = _index(rows, len(self.meters))[stale]
         return [self._tell(row, NULL, now) for row in silent[self._said[silent] != NULL].tolist()]
 
     def _tell(self, row: int, verdict: int, at: datetime | None = None) -> Verdict:
@@ -250,16 +251,23 @@ def _index(rows: Rows, count: int) -> Index:
 
 def _as_slice(rows: Index) -> Rows:
     """Neighbouring meters as a slice: numpy then reads and writes them in place."""
+    if not len(rows):
+        return rows
     first, last = int(rows[0]), int(rows[-1])
     if last - first + 1 == len(rows) and (np.diff(rows) == 1).all():
         return slice(first, last + 1)
     return rows
 
 
-def _good(frame: pl.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    quality = frame.get_column("quality") == Quality.GOOD.value
-    told = frame.get_column("power_w").is_finite() & frame.get_column("time").is_not_null()
-    return (quality & told).fill_null(value=False).to_numpy()
+def _good(frame: pl.DataFrame) -> Flags:
+    """Which rows may be judged: read well, with a time and an active power."""
+    quality = frame.get_column("quality")
+    if quality.dtype != SWEEP_SCHEMA["quality"]:
+        quality = quality.cast(SWEEP_SCHEMA["quality"])
+    good: Flags = quality.to_physical().to_numpy() == _GOOD
+    good &= np.isfinite(frame.get_column("power_w").to_numpy())
+    times = frame.get_column("time")
+    return good & times.is_not_null().to_numpy() if times.null_count() else good
 
 
 def _samples(frame: pl.DataFrame, places: Index) -> tuple[Samples, Floats]:
@@ -268,10 +276,13 @@ def _samples(frame: pl.DataFrame, places: Index) -> tuple[Samples, Floats]:
 
     def column(name: str) -> Floats:
         values = frame.get_column(name)
+        if values.null_count() == len(values):
+            return np.full(len(places), np.nan)
         array: Floats = values.cast(pl.Float64).to_numpy()
         return array if everything else array[places]
 
-    times = frame.get_column("time").to_physical().fill_null(0).to_numpy()
+    clock = frame.get_column("time").cast(pl.Int64)
+    times = (clock.fill_null(0) if clock.null_count() else clock).to_numpy()
     samples = Samples(times if everything else times[places], *(column(name) for name in _FLOATS))
     return samples, column("relay_closed")
 

@@ -46,5 +46,5 @@ def sweeps_of(frame: pl.DataFrame, buses: Mapping[str, str], name: str) -> Itera
             bus=part["bus"][0],
             started_at=part["time"].min(),  # type: ignore[arg-type]
             ended_at=part["time"].max(),  # type: ignore[arg-type]
-            frame=part.select(SWEEP_SCHEMA),
+            frame=part.select(*SWEEP_SCHEMA),
         )

@@ -64,16 +64,15 @@ class SampleRing:
         added = self._added[rows]
         if not len(added):
             return
-        slot = added % self.depth
         columns = (samples.power_w, samples.voltage_v, samples.current_a, samples.power_factor)
-        if isinstance(rows, slice) and (slot == slot[0]).all():
-            at: tuple[int | Index, Rows] = (int(slot[0]), rows)
+        if isinstance(rows, slice) and (added == added[0]).all():
+            at: tuple[int | Index, Rows] = (int(added[0]) % self.depth, rows)
         else:
-            at = (slot, np.arange(len(self._added))[rows])
+            at = (added % self.depth, np.arange(len(self._added))[rows])
         self._time_ms[at] = samples.time_ms
         for ring, column in zip(self._values, columns, strict=True):
             ring[at] = column
-        self._added[rows] = added + 1
+        self._added[rows] += 1
 
     def before(self, index: Index, skip: int, depth: int) -> History:
         """Return up to `depth` samples of each meter, leaving out its newest `skip`."""

@@ -10,7 +10,8 @@ from domain.site import Meter
 from rules.ring import Flags, Floats, Index, Rows, Samples
 
 _TIME = pl.Datetime("ms", "UTC")
-_NEVER = np.iinfo(np.int64).min
+# Long before any clock, and far enough from the ends of int64 to subtract from.
+_NEVER = -(10**15)
 
 
 class LatestState:
@@ -78,9 +79,9 @@ class LatestState:
             _flags("relay_closed_before", self._relay_before[chosen]),
         )
 
-    def silent_for(self, rows: Index, now_ms: int, longer_than_s: float) -> Flags:
+    def silent_for(self, rows: Rows, now_ms: int, longer_than_s: float) -> Flags:
         """Say which of the meters have had no good row for longer than that."""
-        stale: Flags = self.age_s(now_ms)[rows] > longer_than_s
+        stale: Flags = now_ms - self.time_ms[rows] > longer_than_s * 1000
         return stale
 
 

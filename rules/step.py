@@ -61,7 +61,7 @@ def _median3(a: Floats, b: Floats, c: Floats) -> Floats:
     return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
 
 
-def _level(samples_w: Floats | list[Floats], elapsed_s: Floats) -> Floats:
+def _level(samples_w: Floats, elapsed_s: Floats) -> Floats:
     """The level that five samples show (oldest first): the median of the last three, or of the
     first three where that is lower and they are close in time (a start in stages)."""
     a, b, c, d, e = samples_w
@@ -126,23 +126,33 @@ class StepTracker:
         power = conductance_power(
             samples.power_w, samples.voltage_v, limits.nominal_voltage_v[rows]
         )
-        before_ms, before_phase = self.time_ms[rows], self.phase[rows]
-        elapsed_s = (samples.time_ms - before_ms) / 1000.0
+        elapsed_ms = samples.time_ms - self.time_ms[rows]
         step_w = limits.step_w[rows]
-        base = _level([level[rows] for level in self.level_w], elapsed_s)
-        unsettled = (elapsed_s <= 0) | (elapsed_s > limits.longest_gap_s[rows])
-        special = (before_phase != IDLE) | (power - base >= step_w) | unsettled
-        special |= self.is_open[rows] & (self.power_w[rows] - power >= step_w / 2)
+        # The level is nowhere below the lowest of its samples: most meters end here.
+        lowest = self.level_w[0][rows]
+        for level in self.level_w[1:]:
+            lowest = np.minimum(lowest, level[rows])
+        special = (self.phase[rows] != IDLE) | (power - lowest >= step_w)
+        special |= (elapsed_ms <= 0) | (elapsed_ms > limits.longest_gap_s[rows] * 1000)
+        if self.is_open.any():
+            special |= self.is_open[rows] & (self.power_w[rows] - power >= step_w / 2)
         chosen = np.flatnonzero(special)
         if not len(chosen):
             self._settle(rows, power, samples.time_ms, step_w)
             return chosen
-        site = np.arange(len(self.phase))[rows]
-        plain = np.flatnonzero(~special)
-        if len(plain):
-            self._settle(site[plain], power[plain], samples.time_ms[plain], step_w[plain])
+        # All are settled as one slice and the few special ones put back: far less than picking.
+        start = rows.start or 0 if isinstance(rows, slice) else 0
+        site = chosen + start if isinstance(rows, slice) else rows[chosen]
+        kept = (
+            self.level_w[:, site],
+            self.power_w[site],
+            self.time_ms[site],
+            self.is_known[site],
+        )
+        self._settle(rows, power, samples.time_ms, step_w)
+        self.level_w[:, site], self.power_w[site], self.time_ms[site], self.is_known[site] = kept
         return self._advance_special(
-            site[chosen], power[chosen], elapsed_s[chosen], samples.take(chosen)
+            site, power[chosen], elapsed_ms[chosen] / 1000.0, samples.take(chosen)
         )
 
     def _settle(self, rows: Rows, power: Floats, time_ms: Times, step_w: Floats) -> None:
@@ -169,10 +179,7 @@ class StepTracker:
         if restart.any():
             self._restart(site[restart], power[restart])
         if idle.any():
-            fell = idle & (power < self.power_w[site])
-            rose = idle & ~fell
-            self._begin(site[rose], power[rose], elapsed_s[rose], samples.take(rose))
-            self._reopen(site[fell], power[fell], elapsed_s[fell], samples.take(fell))
+            self._look(site[idle], power[idle], elapsed_s[idle], samples.take(idle))
         if watched.any():
             self._watch(site[watched], power[watched], elapsed_s[watched], samples.take(watched))
         if convicted.any():
@@ -188,6 +195,20 @@ class StepTracker:
         self.level_w[:, site] = power
         self.phase[site] = IDLE
         self.is_known[site] = power < self.limits.step_w[site]
+
+    def _look(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
+        """A sample of an idle meter that may matter: a rise above the level, or part of a step
+        that was let go now gone; anything else becomes part of the level."""
+        step_w = self.limits.step_w[site]
+        rose = power - _level(self.level_w[:, site], elapsed_s) >= step_w
+        fell = ~rose & self.is_open[site] & (self.power_w[site] - power >= step_w / 2)
+        neither = ~(rose | fell)
+        if neither.any():
+            self._push(site[neither], power[neither])
+        if rose.any():
+            self._begin(site[rose], power[rose], elapsed_s[rose], samples.take(rose))
+        if fell.any():
+            self._reopen(site[fell], power[fell], elapsed_s[fell], samples.take(fell))
 
     def _begin(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """A rise above the level: the step's first sample."""

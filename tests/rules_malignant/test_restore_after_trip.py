@@ -1,0 +1,42 @@
+"""The supply comes back: a heater that is still plugged in is seen, a room coming back is not."""
+
+IDLE, HEATER, DARK = (80.0, 0.90), (1080.0, 0.999), (0.0, None)
+ROOM_BACK = (420.0, 0.97)  # everything in the room at once: electronics and lamps
+
+
+def test_a_heater_still_plugged_in_trips_again_after_the_restore(room):
+    watched = room()
+    assert watched.words(IDLE, IDLE, HEATER, HEATER)[-1] == "TRIP"
+    assert watched.words(*[DARK] * 8, relay_closed=False)[0] == "fine"
+    assert watched.words(HEATER, HEATER, relay_closed=True) == ["suspect", "TRIP"]
+
+
+def test_it_trips_again_on_power_alone_because_the_level_before_it_is_remembered(room):
+    idle, heater = (80.0, None), (1080.0, None)
+    watched = room()
+    assert watched.words(idle, idle, heater, heater, heater)[-1] == "TRIP"
+    watched.words(*[DARK] * 8, relay_closed=False)
+    assert "TRIP" in watched.words(*[heater] * 4, relay_closed=True)
+
+
+def test_a_room_that_comes_back_without_its_heater_is_fine(room):
+    watched = room()
+    watched.words(IDLE, IDLE, HEATER, HEATER)
+    watched.words(*[DARK] * 8, relay_closed=False)
+    assert "TRIP" not in watched.words(*[IDLE] * 10, relay_closed=True)
+
+
+def test_a_room_that_comes_back_as_a_whole_can_not_be_told_on_power_alone(room):
+    watched = room()
+    watched.words((420.0, None), (420.0, None))
+    watched.words(*[DARK] * 8, relay_closed=False)
+    said = watched.words(*[(420.0, None)] * 10, relay_closed=True)
+    assert "TRIP" not in said
+    assert "unknown" in said
+
+
+def test_a_room_of_electronics_that_comes_back_as_a_whole_does_not_trip(room):
+    watched = room()
+    watched.words(ROOM_BACK, ROOM_BACK)
+    watched.words(*[DARK] * 8, relay_closed=False)
+    assert "TRIP" not in watched.words(*[ROOM_BACK] * 10, relay_closed=True)
