@@ -105,7 +105,7 @@ def test_unreadable_lines_are_found_though_the_server_says_it_dropped_none(
         replies.append(http.write(payload))
         return replies[-1]
 
-    encoded = Encoded(pl.Series(lines), pl.Series(range(50)), ())
+    encoded = Encoded(pl.Series(lines) + "\n", pl.Series(range(50)), ())
     refused, kept = store_lines(send, encoded, 1000, 200)
     http.close()
 

@@ -35,7 +35,9 @@ def frame(**columns: object) -> pl.DataFrame:
 
 def lines(rows: pl.DataFrame, keys: SeriesKeys = KEYS) -> list[str]:
     fields = [name for name in rows.columns if name not in ("time", "meter")]
-    return encode(rows, keys, fields).lines.to_list()
+    written = encode(rows, keys, fields).lines.to_list()
+    assert all(line.endswith("\n") for line in written)
+    return [line.removesuffix("\n") for line in written]
 
 
 def test_a_line_is_the_series_key_the_fields_and_the_time_in_milliseconds() -> None:
@@ -69,7 +71,7 @@ def test_a_row_without_any_field_is_left_out_and_reported() -> None:
 
     encoded = encode(rows, KEYS, ["a", "b"])
 
-    assert encoded.lines.to_list() == [f"meter,meter=A1,site=campus a=1.0 {T0_MS}"]
+    assert encoded.lines.to_list() == [f"meter,meter=A1,site=campus a=1.0 {T0_MS}\n"]
     assert encoded.rows.to_list() == [0]
     assert encoded.left_out == (
         Rejected(1, "no field has a value"),
@@ -122,8 +124,9 @@ def test_many_rows_and_few_make_the_same_payload() -> None:
     rows = frame(a=[float(n) for n in range(100)])
     encoded = encode(rows, KEYS, ["a"])
 
-    assert encoded.payload() == "\n".join(encoded.lines.to_list()).encode()
-    assert encoded.payload(3, 5) == "\n".join(encoded.lines.to_list()[3:5]).encode()
+    assert encoded.payload() == "".join(encoded.lines.to_list()).encode()
+    assert encoded.payload(3, 5) == "".join(encoded.lines.to_list()[3:5]).encode()
+    assert encoded.payload(3, 3) == b""
 
 
 PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
