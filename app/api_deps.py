@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from api.deps import ApiDeps, BusStats, CommandRequest, StationStats
+from app.access import access_token
 from app.demo.summary import quantile
 from app.station import Station
 from domain.commands import Command, Receipt
@@ -41,9 +42,10 @@ def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
         station_stats=lambda: station_stats(station),
         submit_command=submit,
         field_alive=station.field.is_alive,
+        readiness=station.not_ready,
         approvals=approvals,
         approve=approve,
-        access_token=station.settings.access_token.get_secret_value(),
+        access_token="" if demo else access_token(station.settings),
         open_reads=demo,
         open_writes=demo,
         version=installed_version(),

@@ -34,6 +34,7 @@ class FieldThread:
         self._thread = threading.Thread(target=self._run, name="field", daemon=True)
         self._tasks: list[asyncio.Task[None]] = []
         self.failures = 0
+        self.given_up: list[str] = []
 
     def start(self) -> None:
         """Start the thread and its loop."""
@@ -89,6 +90,7 @@ class FieldThread:
                 log.exception("job failed", job=name, restart_after_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, RESTART_AFTER_MOST_S)
+        self.given_up.append(name)
         log.error("job given up", job=name, restarts=RESTARTS)
 
     async def _cancel_all(self) -> None:

@@ -19,7 +19,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WATTWARDEN_", extra="forbid", frozen=True)
 
     data_dir: Path = Field(
-        default=Path("var"), description="folder of the embedded stores (created when missing)"
+        default=Path("var"),
+        description="folder of the embedded stores, seen from the site file; made when missing",
     )
     ledger_url: str = Field(
         default="", description="SQL ledger; empty means sqlite in data_dir (ledger.db)"

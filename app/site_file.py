@@ -47,7 +47,7 @@ def load_site_file(path: Path) -> SiteFile:
         for key in data
         if key not in SECTIONS
     ]
-    settings, wrong = _settings(data.get("settings", {}), file)
+    settings, wrong = _settings(data.get("settings", {}), path)
     faults += wrong
     profiles, wrong = _profiles(settings, path.parent)
     faults += wrong
@@ -82,14 +82,18 @@ def cross_faults(
     ]
 
 
-def _settings(data: object, file: str) -> tuple[Settings | None, list[Fault]]:
+def _settings(data: object, path: Path) -> tuple[Settings | None, list[Fault]]:
+    file = str(path)
     if not isinstance(data, dict):
         return None, [Fault(f"{file}: settings", "must be a table")]
     try:
         # The environment wins over the file, so only keys that it does not give come from here.
         from_environment = Settings().model_fields_set
         kept = {key: value for key, value in data.items() if key not in from_environment}
-        return Settings(**kept), []
+        settings = Settings(**kept)
+        # Where the stores are must not depend on the folder a command is started from.
+        here = path.parent / settings.data_dir
+        return settings.model_copy(update={"data_dir": here}), []
     except ValidationError as error:
         return None, faults_of(error, file, "settings")
 

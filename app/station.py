@@ -37,6 +37,8 @@ from storage.roller import RollSettings
 VERDICT_QUEUE = 2_000
 COMMAND_WITHIN_S = 30.0
 LISTED_MOST = 100_000
+CLOCK_LOOKED_AT_EVERY_S = 5.0
+CLOCK_JUMP_S = 2.0
 LATENCIES_KEPT = 2_000
 SEAL_KEY_NAME = "command-seal"
 _LEVELS = {
@@ -123,6 +125,7 @@ class Station:
         self.field.start()
         self.field.keep_running("supervisor", self.supervisor.run)
         self.field.keep_running("verdicts", self._act)
+        self.field.keep_running("clock", self._watch_clock)
         for name, runner in self.runners.items():
             self.field.keep_running(f"bus {name}", runner.run)
         self.on_event(self._event(EventKind.SERVICE_STARTED, f"{len(self.runners)} buses"))
@@ -192,6 +195,28 @@ class Station:
         except StoreUnavailable as error:
             log.exception("event not recorded", reason=str(error), kind=event.kind.value)
 
+    def not_ready(self) -> list[str]:
+        """Say why the station does not do all of its work; nothing means that it does."""
+        reasons = [f"{name} has failed too often and was given up" for name in self.field.given_up]
+        if not self.stores.stream.is_ready():
+            reasons.append("the spool takes no readings: it is full or its disk refuses")
+        if self.recorder.stats.failure:
+            reasons.append(f"the recorder has stopped: {self.recorder.stats.failure}")
+        elif self.recorder.stats.store_is_down:
+            reasons.append("the time-series store is down; readings wait in the spool")
+        return reasons
+
+    async def _watch_clock(self) -> None:
+        """Tell of a wall clock that jumps: readings keep the time they were given."""
+        ahead_s = self.clock.now().timestamp() - self.clock.monotonic()
+        while True:
+            await self.clock.sleep(CLOCK_LOOKED_AT_EVERY_S)
+            now_ahead_s = self.clock.now().timestamp() - self.clock.monotonic()
+            jump_s, ahead_s = now_ahead_s - ahead_s, now_ahead_s
+            if abs(jump_s) > CLOCK_JUMP_S:
+                message = f"the clock of this machine jumped by {jump_s:+.1f} s"
+                self.on_event(self._event(EventKind.CLOCK_JUMP, message, Severity.WARNING))
+
     async def approvals(self) -> list[dict[str, Any]]:
         """Return the mass actions that wait for a second person; on the field's loop."""
         pending = self.supervisor.status().approvals
@@ -213,12 +238,14 @@ class Station:
         announce(event)
 
     def _known_energy(self) -> dict[str, tuple[int, float]]:
-        """Return each meter's last stored energy counter, Wh, and its age, s."""
-        latest = self.stores.series.latest()
-        now = self.clock.now()
+        """Return each meter's last stored energy counter, Wh, and the most it can be old, s.
+
+        The store knows when a meter was last read, its energy may be one slow round older.
+        """
+        now, slow_s = self.clock.now(), self.settings.slow_every_s
         return {
-            row["meter"]: (row["energy_wh"], (now - row["time"]).total_seconds())
-            for row in latest.iter_rows(named=True)
+            row["meter"]: (row["energy_wh"], (now - row["time"]).total_seconds() + slow_s)
+            for row in self.stores.series.latest().iter_rows(named=True)
             if row["energy_wh"] is not None and row["time"] is not None
         }
 

@@ -1,19 +1,21 @@
 """Opens the stores that the settings name; everything else only sees the ports."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from storage.ledger.sql_ledger import SqlLedger
-from storage.spool import SqliteSpool
 
 from app.settings import Settings
 from app.validation import build, read_toml
+from domain.clock import SystemClock
 from domain.errors import InvalidInput
+from domain.events import Event, EventKind, Severity
 from domain.policy import Policy
 from domain.ports import Ledger, Stream, TimeSeries
 from storage.duckdb_series import DuckDbSeries
 from storage.influx_series import InfluxSeries
 from storage.influx_settings import InfluxSettings
+from storage.ledger.sql_ledger import SqlLedger
+from storage.spool import SqliteSpool
+from storage.spool_repair import Damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,41 @@ def open_stores(settings: Settings) -> Stores:
     except BaseException:
         ledger.close()
         raise
-    stream = SqliteSpool(
-        settings.data_dir / "spool.db",
+    try:
+        stream = open_stream(settings, ledger)
+    except BaseException:
+        series.close()
+        ledger.close()
+        raise
+    return Stores(ledger, stream, series)
+
+
+def open_stream(settings: Settings, ledger: Ledger) -> SqliteSpool:
+    """Open the spool; damage that it meets, now or later, goes to the audit trail."""
+    path = settings.data_dir / "spool.db"
+    clock = SystemClock()
+
+    def damaged(damage: Damage) -> None:
+        details = asdict(damage)
+        message = f"the spool is damaged: {damage.reason}"
+        ledger.record(
+            Event(
+                clock.now(),
+                EventKind.RECORD_DAMAGED,
+                path.name,
+                message,
+                Severity.ALARM,
+                details=details,
+            )
+        )
+
+    return SqliteSpool(
+        path,
         max_records=settings.spool_max_records,
         max_bytes=settings.spool_max_bytes,
+        clock=clock,
+        on_damage=damaged,
     )
-    return Stores(ledger, stream, series)
 
 
 def open_ledger(settings: Settings) -> SqlLedger:

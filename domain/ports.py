@@ -136,6 +136,7 @@ class Stream(Protocol):
     `take` leases up to `limit` records, oldest first; what is not settled is taken again after
     `release` or a restart. `settle` ends leased records: accepted ones leave, rejected ones move
     aside with their reason, kept ones return to the queue.
+    `is_ready` says whether it takes records.
     """
 
     def publish(self, record: StreamRecord) -> Future[None]: ...
@@ -150,6 +151,8 @@ class Stream(Protocol):
     ) -> None: ...
 
     def stats(self) -> StreamStats: ...
+
+    def is_ready(self) -> bool: ...
 
     def close(self) -> None: ...
 

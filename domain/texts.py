@@ -12,10 +12,8 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh-CN")
 TEXTS: dict[str, dict[Language, str]] = {
     "not-known": {"en": "not known", "zh-CN": "未知"},
     "rule.malignant": {
-        "en": "forbidden load: a resistive step of {step_w:.0f} W, power factor"
-        " {power_factor_least:.3f} or more, held {held_s:.1f} s",
-        "zh-CN": "恶性负载：阻性功率突增 {step_w:.0f} W，功率因数不低于"
-        " {power_factor_least:.3f}，持续 {held_s:.1f} 秒",
+        "en": "resistive step of {step_w:.0f} W, power factor {power_factor_least:.3f} or more",
+        "zh-CN": "阻性功率突增 {step_w:.0f} W，功率因数不低于 {power_factor_least:.3f}",
     },
     "rule.overpower": {
         "en": "{power_w:.0f} W drawn for {held_s:.0f} s, the {limit} limit is {limit_w:.0f} W",

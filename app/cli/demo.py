@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -61,10 +62,10 @@ def demo(
                 run_until(session, seconds, lambda _: None)
             else:
                 _live(session, seconds, server.url, language)
-        session.settle()
-        result = session.result()
         if picture:
             _draw(session, server.url, picture, language)
+        session.settle()
+        result = session.result()
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if json_file:
         json_file.write_text(text + "\n", encoding="utf-8")
@@ -81,7 +82,9 @@ def _live(session: Session, seconds: float | None, url: str, language: Language)
 def _draw(session: Session, url: str, path: Path, language: Language) -> None:
     console = Console(record=True, width=132, file=io.StringIO())
     console.print(screen(session, url, language))
-    console.save_svg(str(path), title="wattwarden demo")
+    svg = console.export_svg(title="wattwarden demo")
+    # The picture must not fetch fonts from anywhere: what the reader has is good enough.
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S), encoding="utf-8")
 
 
 def _temporary() -> "tempfile.TemporaryDirectory[str]":

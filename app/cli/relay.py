@@ -2,12 +2,15 @@
 
 import getpass
 import uuid
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
 
-from app.cli.common import AsJson, output, print_json
+from app.access import kept_token
+from app.cli.common import AsJson, SitePath, output, print_json
+from app.site_file import load_site_file
 from domain.commands import Action
 from domain.errors import WattwardenError
 
@@ -15,7 +18,11 @@ MeterName = Annotated[str, typer.Argument(help="The meter's name in the roster."
 Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 Url = Annotated[str, typer.Option(envvar="WATTWARDEN_URL", help="The running station's API.")]
 Token = Annotated[
-    str, typer.Option(envvar="WATTWARDEN_ACCESS_TOKEN", help="The API's access token.")
+    str,
+    typer.Option(
+        envvar="WATTWARDEN_ACCESS_TOKEN",
+        help="The API's access token; default: the one the station keeps in its data folder.",
+    ),
 ]
 DEFAULT_URL = "http://127.0.0.1:8480"
 WAIT_S = 60.0
@@ -38,9 +45,10 @@ def _command(action: Action) -> Any:
         reason: Reason = "by command line",
         url: Url = DEFAULT_URL,
         token: Token = "",
+        site: SitePath = Path("site.toml"),
         as_json: AsJson = False,
     ) -> None:
-        answer = post_command(url, token, action, meter, reason)
+        answer = post_command(url, token or _kept(site), action, meter, reason)
         receipt = answer.get("receipt") or {}
         status = receipt.get("status", "pending")
         if as_json:
@@ -56,6 +64,13 @@ def _command(action: Action) -> Any:
             raise typer.Exit(1)
 
     return send
+
+
+def _kept(site: Path) -> str:
+    """Return the token that a station on this machine has made for itself, if it can be read."""
+    if not site.is_file():
+        return ""
+    return kept_token(load_site_file(site).settings.data_dir)
 
 
 def post_command(url: str, token: str, action: Action, meter: str, reason: str) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from api.app import create_app
 
+from api.app import create_app
+from app.access import FILE
 from app.api_deps import api_deps
 from app.cli.common import errors
 from app.http_server import HttpServer
@@ -51,6 +52,8 @@ def run(
                 f"[green]running[/] {roster.name}: {len(roster.meters)} meters on"
                 f" {len(station.runners)} buses; API at {server.url}/api/v1"
             )
+            if not settings.access_token.get_secret_value():
+                errors.print(f"the API's access token is in {settings.data_dir / FILE}")
             _wait_for_signal()
             server.stop()
         finally:
