@@ -20,6 +20,8 @@ REACTIVE_SAMPLES = 5
 LEVEL_SHARE = 0.1
 # A convicted load is off when this share of it has gone.
 GONE_SHARE = 0.6
+# ... or when what is left is less than this share of the smallest step.
+STILL_SHARE = 0.8
 # Readings are means over about a second, so a sample stands for the second before it.
 READING_S = 1.0
 # Samples closer than this may show the same reading of the meter twice.
@@ -315,7 +317,9 @@ class StepTracker:
         """
         recent = np.maximum(self.level_w[:, site].max(axis=0), self.power_w[site])
         size = self.excess_w[site]
-        over = (power - self.base_w[site] < size / 2) | (recent - power > GONE_SHARE * size)
+        left_w = power - self.base_w[site]
+        over = (left_w < size / 2) | (left_w < STILL_SHARE * self.limits.step_w[site])
+        over |= recent - power > GONE_SHARE * size
         self._push(site[~over], power[~over])
         ended = site[over]
         if not len(ended):

@@ -83,6 +83,13 @@ def test_the_verdict_clears_when_the_heater_goes_off(room):
     assert room().words(IDLE, IDLE, HEATER, HEATER, HEATER, IDLE, IDLE)[-2:] == ["fine", "-"]
 
 
+def test_a_verdict_clears_when_too_little_of_the_step_is_left(room):
+    # A small heater and a lamp came on as one step of 300 W; the heater goes, 190 W stay.
+    small, left = [(380.0, None)] * 8, [(270.0, None)] * 3
+    said = room().words((80.0, None), (80.0, None), *small, *left)
+    assert said[-4:] == ["TRIP", "fine", "-", "-"]
+
+
 def test_a_second_heater_that_came_on_meanwhile_is_judged_when_the_first_goes_off(room):
     two = (2080.0, 0.9998)
     said = room().words(IDLE, IDLE, HEATER, HEATER, two, two, HEATER, HEATER)
