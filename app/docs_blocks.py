@@ -1,11 +1,13 @@
 """Blocks of the documentation that are generated from code, so that they can't rot."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
 from app.settings import Settings
+from domain.quantities import QUANTITIES, Kind
 
 
 def settings_table() -> str:
@@ -16,6 +18,29 @@ def settings_table() -> str:
         shown = "(secret)" if "SecretStr" in str(field.annotation) else shown
         lines.append(f"| `{name}` | {f'`{shown}`' if shown else 'empty'} | {field.description} |")
     return "\n".join(lines)
+
+
+def quantities_table() -> str:
+    """Return the table of all quantities: name, unit, range, meaning."""
+    lines = [
+        "| quantity | unit | plausible | in sweeps | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for quantity in QUANTITIES.values():
+        ends = (quantity.lowest, quantity.highest)
+        shown = " to ".join("any" if end is None else f"{end:g}" for end in ends)
+        plausible = "" if quantity.kind is Kind.BOOLEAN else shown
+        swept = "yes" if quantity.in_sweep else ""
+        lines.append(
+            f"| `{quantity.name}` | {quantity.unit} | {plausible} | {swept} | {quantity.meaning} |"
+        )
+    return "\n".join(lines)
+
+
+BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
+    "settings": ("site.md", settings_table),
+    "quantities": ("quantities.md", quantities_table),
+}
 
 
 def replace_block(path: Path, name: str, content: str) -> bool:
@@ -29,3 +54,13 @@ def replace_block(path: Path, name: str, content: str) -> bool:
     if new != text:
         path.write_text(new, encoding="utf-8")
     return new != text
+
+
+def main() -> None:
+    """Write every generated block anew; run from the project's folder."""
+    for name, (page, content) in BLOCKS.items():
+        replace_block(Path("docs") / page, name, content())
+
+
+if __name__ == "__main__":
+    main()
