@@ -12,15 +12,14 @@ from domain.errors import StoreUnavailable
 
 # What these say about the store, not about our statements: no space, lost file, no memory left,
 # a connection that DuckDB has given up after a failed write.
-_OUTAGES = (
+_BREAKING = (
     duckdb.IOException,
     duckdb.FatalException,
     duckdb.InternalException,
-    duckdb.OutOfMemoryException,
     duckdb.ConnectionException,
-    duckdb.TransactionException,
     duckdb.SerializationException,
 )
+_OUTAGES = (*_BREAKING, duckdb.OutOfMemoryException, duckdb.TransactionException)
 
 
 class DuckDbFile:
@@ -58,7 +57,7 @@ class DuckDbFile:
         try:
             yield cursor
         except _OUTAGES as error:
-            self._broken = self._broken or not isinstance(error, duckdb.TransactionException)
+            self._broken = self._broken or isinstance(error, _BREAKING)
             raise StoreUnavailable(f"{self.path}: {_first_line(error)}") from error
         finally:
             cursor.close()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from threading import Event, RLock, Thread
+from threading import Event, Lock, RLock, Thread
 
 import duckdb
 import numpy as np
@@ -46,6 +46,8 @@ class DuckDbSeries:
         self._log_bytes = log_bytes
         # One thread writes at a time; readers have cursors of their own and never wait for it.
         self._write_lock = RLock()
+        # Held for a moment only, so that `latest` never waits for the disk.
+        self._board_lock = Lock()
         self._load()
         self._closing = Event()
         self._work = Event()
@@ -70,7 +72,8 @@ class DuckDbSeries:
                 numbers = self._numbers(rows["meter"])
                 self._tables[resolution].write(self._file, rows, numbers)
                 if resolution is Resolution.RAW:
-                    self._board.take(numbers, rows)
+                    with self._board_lock:
+                        self._board.take(numbers, rows)
             self._wake_keeper()
         return WriteOutcome(accepted=rows.height, rejected=prepared.rejected)
 
@@ -92,14 +95,16 @@ class DuckDbSeries:
         self._ready_to_read()
         with self._file.cursor() as cursor:
             found = self._tables[resolution].read(cursor, start_ms, end_ms, numbers, values)
-        return _ordered(found, names.all(), values, resolution)
+        return _ordered(found, names, values, resolution)
 
     def latest(self, meters: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the last non-null values of each meter, from memory."""
-        with self._write_lock:
-            names = self._names.all()
-            known = range(len(names)) if meters is None else self._names.known(meters)
-            return self._board.frame(names, sorted(known, key=names.__getitem__))
+        self._ready_to_read()
+        names = self._names
+        texts = names.all()
+        known = range(len(texts)) if meters is None else names.known(meters)
+        with self._board_lock:
+            return self._board.frame(texts, sorted(known, key=texts.__getitem__))
 
     def prune(self, resolution: Resolution, older_than: datetime) -> int:
         """Delete rows with time < older_than and return how many there were."""
@@ -190,14 +195,12 @@ class DuckDbSeries:
 
 
 def _ordered(
-    found: pl.DataFrame, names: Sequence[str], values: Iterable[str], resolution: Resolution
+    found: pl.DataFrame, names: MeterNames, values: Iterable[str], resolution: Resolution
 ) -> pl.DataFrame:
     schema = schema_of(resolution)
-    rank = np.empty(len(names), np.int64)
-    rank[np.argsort(np.array(names, dtype=object), kind="stable")] = np.arange(len(names))
-    keyed = found.with_columns(
-        rank=pl.Series(rank[found["number"].to_numpy()]),
-        meter=pl.Series(list(names), dtype=pl.String()).gather(found["number"]),
-        time=pl.col("time_ms").cast(schema["time"]),
-    ).sort("rank", "time_ms")
-    return keyed.select("time", "meter", *(pl.col(name).cast(schema[name]) for name in values))
+    numbers = found["number"]
+    rank, meter = names.ranks(numbers).alias("rank"), names.texts(numbers).alias("meter")
+    rows = found.with_columns(rank, meter, time=pl.col("time_ms").cast(schema["time"]))
+    return rows.sort("rank", "time_ms").select(
+        "time", "meter", *(pl.col(name).cast(schema[name]) for name in values)
+    )

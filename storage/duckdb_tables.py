@@ -70,6 +70,8 @@ class MeterNames:
         self._names = tuple(names)
         self._numbers = {name: number for number, name in enumerate(self._names)}
         self._enum = pl.Enum(self._names)
+        self._texts = pl.Series(self._names, dtype=pl.String())
+        self._ranks = self._texts.rank("ordinal")
 
     @classmethod
     def load(cls, cursor: duckdb.DuckDBPyConnection) -> Self:
@@ -84,6 +86,14 @@ class MeterNames:
     def all(self) -> tuple[str, ...]:
         """Return every name by number."""
         return self._names
+
+    def texts(self, numbers: pl.Series) -> pl.Series:
+        """Return the name of each number."""
+        return self._texts.gather(numbers)
+
+    def ranks(self, numbers: pl.Series) -> pl.Series:
+        """Return the place of each number's meter in the order of names."""
+        return self._ranks.gather(numbers)
 
     def known(self, meters: Sequence[str]) -> list[int]:
         """Return the numbers of those meters that have one."""

@@ -1,9 +1,11 @@
 """What both time-series adapters share: the tables' columns and the check before a write."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from domain.errors import InvalidInput
@@ -14,6 +16,7 @@ from domain.ports import ROLLUP_SCHEMA, Rejected, Resolution
 # The times that a signed 64-bit count of nanoseconds can hold, which is how InfluxDB keeps time.
 EARLIEST_MS = -9_223_372_036_854
 LATEST_MS = 9_223_372_036_854
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +92,44 @@ def prepare(frame: pl.DataFrame, resolution: Resolution) -> Prepared:
     """
     schema = schema_of(resolution)
     fitted = _fitted(frame, schema)
-    floats = [name for name, kind in schema.items() if kind == pl.Float64()]
-    fitted = fitted.with_columns(
-        pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats
-    )
-    time_ms = pl.col("time").to_physical()
-    good = fitted.select(
-        pl.all_horizontal(
-            pl.col("time").is_not_null(),
-            time_ms.is_between(EARLIEST_MS, LATEST_MS),
-            pl.col("meter").is_not_null(),
-            pl.col("meter") != "",
-            ~pl.col("meter").fill_null("").str.contains(r"[\x00-\x1f\x7f]"),
-        ).fill_null(value=False)
-    ).to_series()
-    if good.all():
+    fitted = _finite(fitted)
+    if _all_good(fitted):
         return Prepared(fitted, None, ())
+    names = [name for name in fitted["meter"].unique() if _is_name(name)]
+    in_time = pl.col("time").to_physical().is_between(EARLIEST_MS, LATEST_MS)
+    good = fitted.select(
+        (in_time & pl.col("meter").is_in(names)).fill_null(value=False)
+    ).to_series()
     bad = (~good).arg_true().to_list()
     rejected = tuple(Rejected(row, _reason(fitted.row(row, named=True))) for row in bad)
     return Prepared(fitted.filter(good), good.arg_true(), rejected)
+
+
+def _finite(frame: pl.DataFrame) -> pl.DataFrame:
+    broken = [c.name for c in frame if c.dtype == pl.Float64() and not _is_finite(c)]
+    return frame.with_columns(
+        pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in broken
+    )
+
+
+def _is_finite(column: pl.Series) -> bool:
+    if column.null_count():
+        return column.is_finite().all()
+    return bool(np.isfinite(column.to_numpy()).all())
+
+
+def _all_good(frame: pl.DataFrame) -> bool:
+    if frame["time"].null_count() or frame["meter"].null_count() or frame.is_empty():
+        return frame.is_empty()
+    times_ms = frame["time"].to_physical().to_numpy()
+    if times_ms.min() < EARLIEST_MS or times_ms.max() > LATEST_MS:
+        return False
+    names = frame["meter"].unique().to_list()
+    return "" not in names and _CONTROL.search("".join(names)) is None
+
+
+def _is_name(name: str | None) -> bool:
+    return bool(name) and _CONTROL.search(name or "") is None
 
 
 def _fitted(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
@@ -131,6 +153,6 @@ def _reason(row: dict[str, object]) -> str:
         return "no time"
     if not row["meter"]:
         return "no meter"
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in str(row["meter"])):
+    if not _is_name(str(row["meter"])):
         return "control character in the meter's name"
     return "time outside 1677-09-21 to 2262-04-11"

@@ -144,7 +144,7 @@ numbers = count(1)
 
 @pytest.mark.external
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     phases=(
         Phase.explicit,
