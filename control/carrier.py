@@ -128,9 +128,8 @@ class Carrier:
     async def _is_settled(self, standing: Standing, order: Order, goal: Goal | None) -> bool:
         """End an order that a later reading proves, or whose goal is no more."""
         command = order.command
-        wanted = target(command.action)
-        if order.tries and wanted is not None and standing.closed is wanted:
-            standing.opened_by_us = standing.opened_by_us or wanted is False
+        if order.tries and command.action is Action.TRIP and standing.closed is False:
+            standing.opened_by_us = True
             reason = "proven by a later reading"
             await self._finish(standing, order, self._receipt(standing, order, "confirmed", reason))
             return True
@@ -164,6 +163,8 @@ class Carrier:
 
     async def _issue(self, standing: Standing, goal: Goal) -> Order:
         """Make the command of a goal durable before anything moves."""
+        if goal.action is Action.KEEP_POWER:
+            standing.own_lock = Action.KEEP_POWER  # until it is proven
         if goal.ticket is not None:
             standing.order = Order(goal.ticket.command, goal.ticket)  # durable since it was given
             return standing.order
@@ -257,6 +258,9 @@ class Carrier:
             pause_s = back_off_s(policy, policy.attempts + effort.failures)
             effort.not_before_s = self._core.clock.monotonic() + pause_s
             standing.effort = effort
+            if action is Action.CLOSE and receipt.writes:
+                # The relay may be closed by force: the meter is owed its release to automatic.
+                standing.own_lock = Action.KEEP_POWER if standing.keep else Action.RELEASE
             if not standing.alarmed:
                 standing.alarmed = True
                 rows.append(unproven_event(self._core, standing, receipt))

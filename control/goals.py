@@ -23,11 +23,21 @@ def next_goal(standing: Standing, held: Sequence[TripCause]) -> Goal | None:
         return None if standing.closed is False else Goal(Action.TRIP, held[0])
     if ticket is not None and asked in (Action.CLOSE, Action.KEEP_POWER):
         return Goal(ticket.command.action, None, ticket)
-    if standing.own_lock is not None:
-        return Goal(standing.own_lock)
+    if _is_half_done(standing) and standing.order is not None:
+        return Goal(standing.order.command.action, None, standing.order.ticket)
     if standing.closed is False:
         return Goal(Action.KEEP_POWER if standing.keep else Action.CLOSE)
-    return None
+    return Goal(standing.own_lock) if standing.own_lock is not None else None
+
+
+def _is_half_done(standing: Standing) -> bool:
+    """A closed relay does not prove these: the meter may still ignore its own protection, or not
+    ignore it yet. They go on until the driver proves them."""
+    order = standing.order
+    if order is None or order.tries == 0:
+        return False
+    action = order.command.action
+    return action is Action.CLOSE or (action is Action.KEEP_POWER and standing.keep is not None)
 
 
 def _is_untried(standing: Standing) -> bool:

@@ -8,7 +8,6 @@ from control.core import Core
 from control.limits import SUPERVISOR, WINDOW_S, Approval
 from control.proofs import done_event
 from control.restores import day_start
-from control.standing import Standing
 from domain.causes import TripCause
 from domain.commands import Action, Command, Receipt, ReceiptStatus
 from domain.events import Event, EventKind
@@ -167,27 +166,27 @@ def _recall_grant(core: Core, event: Event) -> None:
 def _recall_own_locks(core: Core, commands: Sequence[Sent]) -> None:
     """What the meters themselves are still owed: forced control for a lock, or its release."""
     proven: dict[str, Action] = {}
-    last: dict[str, tuple[Action, datetime]] = {}
+    owed: dict[str, bool] = {}
     for command, receipt in sorted(commands, key=lambda sent: sent[0].issued_at):
         if receipt is not None and receipt.status is ReceiptStatus.CONFIRMED:
             proven[command.meter] = command.action
-        if command.action in (Action.KEEP_POWER, Action.RELEASE):
-            last[command.meter] = (command.action, command.issued_at)
+            owed[command.meter] = False
+        elif command.action in (Action.CLOSE, Action.RELEASE):
+            owed[command.meter] = owed.get(command.meter, False) or _may_be_forced(receipt)
     for name, standing in core.standings.items():
+        # Asserting either again moves nothing, so it is done whenever its proof is not at hand.
         if standing.keep is not None:
-            _owe_lock(standing, proven.get(name))
-        elif last.get(name, (None,))[0] is Action.RELEASE and proven.get(name) not in (
-            Action.RELEASE,
-            Action.CLOSE,
-            Action.TRIP,
-        ):
+            lacking = proven.get(name) is not Action.KEEP_POWER
+            standing.own_lock = Action.KEEP_POWER if lacking else None
+        elif owed.get(name, False):
             standing.own_lock = Action.RELEASE
 
 
-def _owe_lock(standing: Standing, proven: Action | None) -> None:
-    # Asserting a lock again moves nothing, so it is done whenever its proof is not at hand.
-    if proven is not Action.KEEP_POWER:
-        standing.own_lock = Action.KEEP_POWER
+def _may_be_forced(receipt: Receipt | None) -> bool:
+    """Say whether a close or release may have left a meter under forced control."""
+    if receipt is None or receipt.writes:
+        return True
+    return receipt.action is Action.RELEASE and receipt.status is not ReceiptStatus.REFUSED
 
 
 def today_of(core: Core) -> datetime:

@@ -126,6 +126,16 @@ def holds(world: World, meter: str) -> bool:
     return bool(holding(causes, lock, world.policy.control, world.clock.now()))
 
 
+def is_kept(world: World, meter: str) -> bool:
+    locks = world.ledger.keep_power()
+    return any(lock.meter == meter and lock.released_at is None for lock in locks)
+
+
+def forced(world: World, meter: str) -> bool:
+    """Whether the meter is left ignoring its own protection."""
+    return world.field.meters[meter].forced
+
+
 def most_in_a_minute(times: list[float]) -> int:
     return max((sum(t <= u < t + 60 for u in times) for t in times), default=0)
 
@@ -153,6 +163,7 @@ def test_any_order_of_things_ends_with_every_relay_as_its_causes_say(
         for meter in world.roster:
             shall_be_open = holds(world, meter.name)
             assert world.closed(meter.name) is not shall_be_open, meter.name
+            assert shall_be_open or forced(world, meter.name) is is_kept(world, meter.name)
             status = world.supervisor.meter(meter.name)
             assert status.shall_be_closed is not shall_be_open
             assert status.relay_closed is not shall_be_open

@@ -118,10 +118,15 @@ class MemoryLedger:
 
 @dataclass
 class FakeMeter:
-    """A meter on a wire. `lose_writes` / `lose_replies`: so many of the next ones are lost."""
+    """A meter on a wire. `lose_writes` / `lose_replies`: so many of the next ones are lost.
+
+    `forced` says that the meter ignores its own protection: a close whose answer is lost may have
+    stopped half-way, before the release.
+    """
 
     closed: bool = True
     online: bool = True
+    forced: bool = False
     stuck: bool = False
     lose_writes: int = 0
     lose_replies: int = 0
@@ -162,6 +167,8 @@ class FakeField:
             if to is False and command.requested_by == "supervisor":
                 self.automatic_trips.append(self.clock.monotonic())
         await asyncio.sleep(0)
+        half_way = command.action is Action.CLOSE and meter.lose_replies > 0
+        meter.forced = command.action is Action.KEEP_POWER or half_way
         if meter.lose_replies:
             meter.lose_replies -= 1
             return self._receipt(command, ReceiptStatus.UNKNOWN, "no answer", None, 1)
