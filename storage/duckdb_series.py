@@ -1,6 +1,7 @@
 """The embedded time-series store: one DuckDB file, clustered by meter, newest values in memory."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, RLock, Thread
@@ -46,6 +47,8 @@ class DuckDbSeries:
         self._log_bytes = log_bytes
         # One thread writes at a time; readers have cursors of their own and never wait for it.
         self._write_lock = RLock()
+        # Held while rows move or are replaced. Where both are, it is taken after the write lock.
+        self._moving = RLock()
         # Held for a moment only, so that `latest` never waits for the disk.
         self._board_lock = Lock()
         self._load()
@@ -70,7 +73,7 @@ class DuckDbSeries:
             with self._write_lock:
                 self._ready_to_write()
                 numbers = self._numbers(rows["meter"])
-                self._tables[resolution].write(self._file, rows, numbers)
+                self._tables[resolution].write(self._file, rows, numbers, self._moving)
                 if resolution is Resolution.RAW:
                     with self._board_lock:
                         self._board.take(numbers, rows)
@@ -108,7 +111,7 @@ class DuckDbSeries:
 
     def prune(self, resolution: Resolution, older_than: datetime) -> int:
         """Delete rows with time < older_than and return how many there were."""
-        with self._write_lock:
+        with self._write_lock, self._moving:
             self._ready_to_write()
             deleted = self._tables[resolution].prune(self._file, milliseconds(older_than))
         self._wake_keeper()
@@ -126,11 +129,11 @@ class DuckDbSeries:
 
     def tidy(self, *, settle: bool = False) -> None:
         """Settle tails that are full (all of them if `settle`) and write a checkpoint."""
+        for table in self._tables.values():
+            if table.tail_rows >= (1 if settle else self._settle_rows):
+                self._settle(table)
         with self._write_lock:
             self._ready_to_write()
-            for table in self._tables.values():
-                if table.tail_rows >= (1 if settle else self._settle_rows):
-                    table.settle(self._file, self._board)
             with self._file.cursor() as cursor:
                 cursor.execute("CHECKPOINT")
 
@@ -141,6 +144,18 @@ class DuckDbSeries:
         self._keeper.join()
         with self._write_lock:
             self._file.close()
+
+    def _settle(self, table: SampleTable) -> None:
+        with ExitStack() as held:
+            with self._write_lock:
+                self._ready_to_write()
+                held.enter_context(self._moving)
+                cursor = held.enter_context(self._file.transaction())
+                moved, state = table.begin_settling(cursor, self._board)
+            # Rows are appended while these move; only what replaces or deletes rows waits.
+            table.finish_settling(cursor, state)
+        with self._write_lock:
+            table.tail_rows -= moved
 
     def _load(self) -> None:
         with self._file.transaction() as cursor:

@@ -4,6 +4,7 @@
 # ruff: noqa: S608
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 import duckdb
@@ -148,8 +149,17 @@ class SampleTable:
                     board.put(quantity, found)
         self.tail_rows = int(cursor.execute(f"SELECT count(*) FROM {self._tail}").fetchall()[0][0])
 
-    def write(self, file: DuckDbFile, rows: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> None:
-        """Write rows in one transaction; a row of the same meter and time is replaced."""
+    def write(
+        self,
+        file: DuckDbFile,
+        rows: pl.DataFrame,
+        numbers: npt.NDArray[np.int64],
+        moving: AbstractContextManager[object],
+    ) -> None:
+        """Write rows in one transaction; a row of the same meter and time is replaced.
+
+        `moving` is held while rows are replaced: they must not be moved by another at that time.
+        """
         times_ms = rows["time"].to_physical().to_numpy()
         kept = _last_of_each(numbers, times_ms)
         if kept is not None:
@@ -159,8 +169,9 @@ class SampleTable:
         )
         maybe_there = times_ms <= self._newest(numbers)
         replaced = 0
-        with file.transaction() as cursor:
-            if maybe_there.any():
+        is_replacing = bool(maybe_there.any())
+        with moving if is_replacing else nullcontext(), file.transaction() as cursor:
+            if is_replacing:
                 older = incoming.filter(pl.Series(maybe_there)).select("time_ms", "number")
                 replaced = self._delete(cursor, older)
             cursor.register("incoming", incoming)
@@ -188,19 +199,26 @@ class SampleTable:
         ).pl()
         return found
 
-    def settle(self, file: DuckDbFile, board: LatestBoard) -> None:
-        """Move the tail into the settled table, sorted, with the newest values as of now."""
-        state = self._state(board)
-        with file.transaction() as cursor:
-            cursor.execute(
-                f"INSERT INTO {self._name} SELECT * FROM {self._tail} ORDER BY number, time_ms"
-            )
-            cursor.execute(f"DELETE FROM {self._tail}")
-            cursor.execute("DELETE FROM settled_state WHERE resolution = ?", [self._name])
-            cursor.register("state", state)
-            cursor.execute("INSERT INTO settled_state SELECT * FROM state")
-            cursor.unregister("state")
-        self.tail_rows = 0
+    def begin_settling(
+        self, cursor: duckdb.DuckDBPyConnection, board: LatestBoard
+    ) -> tuple[int, pl.DataFrame]:
+        """Fix which rows of the tail will move: their count, and the newest values as of now.
+
+        No row may be written between this transaction's first look at the tail and the return.
+        """
+        rows = cursor.execute(f"SELECT count(*) FROM {self._tail}").fetchall()
+        return int(rows[0][0]), self._state(board)
+
+    def finish_settling(self, cursor: duckdb.DuckDBPyConnection, state: pl.DataFrame) -> None:
+        """Move the rows into the settled table, sorted. Rows appended meanwhile stay."""
+        cursor.execute(
+            f"INSERT INTO {self._name} SELECT * FROM {self._tail} ORDER BY number, time_ms"
+        )
+        cursor.execute(f"DELETE FROM {self._tail}")
+        cursor.execute("DELETE FROM settled_state WHERE resolution = ?", [self._name])
+        cursor.register("state", state)
+        cursor.execute("INSERT INTO settled_state SELECT * FROM state")
+        cursor.unregister("state")
 
     def prune(self, file: DuckDbFile, before_ms: int) -> int:
         """Delete rows with time_ms < before_ms and return how many there were."""

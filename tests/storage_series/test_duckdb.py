@@ -6,7 +6,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import duckdb
 import polars as pl
@@ -97,6 +97,34 @@ def test_a_full_tail_is_settled_in_the_background_while_writes_go_on(tmp_path: P
     with duckdb.connect(str(tmp_path / "s.duckdb")) as file:
         assert file.execute("SELECT count(*) FROM raw").fetchone()[0] >= 100
         assert file.execute("SELECT count(*) FROM samples_raw").fetchone() == (1000,)
+
+
+def test_appends_and_rewrites_while_rows_move_lose_and_double_nothing(tmp_path: Path) -> None:
+    store = DuckDbSeries(tmp_path / "s.duckdb", settle_rows=1_000_000)
+    done = Event()
+
+    def settle() -> None:
+        while not done.is_set():
+            store.tidy(settle=True)
+
+    settler = Thread(target=settle)
+    settler.start()
+    for second in range(80):
+        store.write(samples(*[(second, f"M{m}", second) for m in range(10)]))
+        store.write(samples((second // 2, "M3", -1), (second, "M4", -2)))
+    done.set()
+    settler.join()
+    store.close()
+
+    again = DuckDbSeries(tmp_path / "s.duckdb")
+    again.write(samples((79, "M5", -3)))
+    window = again.window(T0, T0 + HOUR)
+    again.close()
+    powers = {(m, s): p for s, m, p in window.select("time", "meter", "power_w").iter_rows()}
+    assert window.height == len(powers) == 800
+    assert [powers["M3", at(s)] for s in (0, 39, 40, 79)] == [-1, -1, 40, 79]
+    assert all(powers["M4", at(s)] == -2 for s in range(80))
+    assert powers["M5", at(79)] == -3
 
 
 def test_analysts_find_names_rooms_and_times_in_a_view(tmp_path: Path) -> None:
