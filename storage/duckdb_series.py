@@ -21,6 +21,7 @@ from storage.latest_board import LatestBoard
 from storage.series_schema import chosen_values, empty_window, milliseconds, prepare, schema_of
 
 _LOG = structlog.get_logger(__name__)
+_PAUSE_S = 0.2
 
 
 class DuckDbSeries:
@@ -30,7 +31,8 @@ class DuckDbSeries:
     by meter and time, to the settled table, so that one meter's day lies in a few row groups. A
     batch is one transaction, durable when `write` returns. Rows not newer than the newest of their
     meter first delete the row they replace, so that a point (meter, time) is there once.
-    A house-keeping thread settles and writes checkpoints when the log exceeds `log_bytes`.
+    A house-keeping thread settles, and writes checkpoints when the log exceeds `log_bytes`; it
+    waits for a pause between writes, but never beyond twice those limits.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class DuckDbSeries:
         self._moving = RLock()
         # Held for a moment only, so that `latest` never waits for the disk.
         self._board_lock = Lock()
+        self._writes = 0
         self._load()
         self._closing = Event()
         self._work = Event()
@@ -187,12 +190,13 @@ class DuckDbSeries:
             numbers = longer.numbers(meters)
         return numbers.cast(pl.Int64).to_numpy()
 
-    def _is_due(self) -> bool:
-        return self._file.log_bytes() >= self._log_bytes or any(
-            table.tail_rows >= self._settle_rows for table in self._tables.values()
+    def _is_due(self, times: int = 1) -> bool:
+        return self._file.log_bytes() >= times * self._log_bytes or any(
+            table.tail_rows >= times * self._settle_rows for table in self._tables.values()
         )
 
     def _wake_keeper(self) -> None:
+        self._writes += 1
         if self._is_due():
             self._work.set()
 
@@ -200,6 +204,8 @@ class DuckDbSeries:
         while True:
             self._work.wait()
             self._work.clear()
+            while not (self._closing.is_set() or self._is_due(times=2) or self._is_quiet()):
+                continue
             if self._closing.is_set():
                 return
             try:
@@ -207,6 +213,12 @@ class DuckDbSeries:
             except (StoreUnavailable, duckdb.Error) as error:
                 # Nothing is lost: rows stay in the tail and the log, and the next write asks again.
                 _LOG.warning("duckdb.tidy_failed", file=str(self._file.path), error=str(error))
+
+    def _is_quiet(self) -> bool:
+        """Wait a moment and say whether nobody wrote in it."""
+        writes = self._writes
+        self._closing.wait(_PAUSE_S)
+        return writes == self._writes
 
 
 def _ordered(
