@@ -18,6 +18,8 @@ BASELINE_SAMPLES = 5
 REACTIVE_SAMPLES = 5
 # A sample this close to the level, as a share of the smallest step, belongs to it.
 LEVEL_SHARE = 0.1
+# The loads below a step may have changed their reactive power by this share meanwhile.
+REACTIVE_DRIFT = 0.05
 # A convicted load is off when this share of it has gone.
 GONE_SHARE = 0.6
 # ... or when what is left is less than this share of the smallest step.
@@ -305,7 +307,8 @@ class StepTracker:
         )
         # |dQ| lies between the gap of the two ranges and their widest difference.
         gap = np.maximum(least - self.base_most_var[site], self.base_least_var[site] - most)
-        self.ratio_least[site] = np.maximum(gap, 0.0) / excess
+        drift = REACTIVE_DRIFT * self.base_least_var[site]
+        self.ratio_least[site] = np.maximum(gap - drift, 0.0) / excess
         widest = np.maximum(most - self.base_least_var[site], self.base_most_var[site] - least)
         self.ratio_most[site] = widest / excess
         self.excess_w[site] = excess
