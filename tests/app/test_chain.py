@@ -1,5 +1,6 @@
 """The whole chain on a small simulated site: read, stored, judged, cut, proven, remembered."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from app.settings import Settings
 from app.simulated import SimulatedCampus
 from app.station import Station
 from app.stores import Stores, open_stores
+from bench.influxd import running_influxd
 from collector.catalogue import load_profiles
 from domain.causes import CauseKind
 from domain.clock import SystemClock
@@ -56,10 +58,12 @@ def campus() -> Iterator[SimulatedCampus]:
 
 
 @contextmanager
-def station_on(campus: SimulatedCampus, folder: Path) -> Iterator[tuple[Station, Stores]]:
+def station_on(
+    campus: SimulatedCampus, folder: Path, **more: object
+) -> Iterator[tuple[Station, Stores]]:
     site, policy = small_site()
     site = with_ports(site, {name: int(bus["port"]) for name, bus in campus.buses.items()})
-    settings = Settings(data_dir=folder, slow_every_s=1)
+    settings = Settings.model_validate({"data_dir": folder, "slow_every_s": 1, **more})
     stores = open_stores(settings)
     try:
         stores.ledger.save_site(site, policy, "test")
@@ -128,6 +132,25 @@ def test_what_is_acknowledged_is_stored_once(campus: SimulatedCampus, tmp_path: 
         assert stores.stream.stats().depth == 0
         assert frame.height == station.counters.readings_acknowledged
         assert frame.unique(["meter", "time"]).height == frame.height
+
+
+@pytest.mark.external
+def test_the_same_chain_stores_into_influxdb(campus: SimulatedCampus, tmp_path: Path) -> None:
+    begun = datetime.now(UTC)
+    with running_influxd(tmp_path / "influx") as url:
+        if url is None:
+            if os.environ.get("CI") == "true":
+                pytest.fail("influxd is missing: apt-get install influxdb")
+            pytest.skip("influxd is not installed (Debian: influxdb)")
+        httpx.post(f"{url}/query", params={"q": "CREATE DATABASE campus"}).raise_for_status()
+        influx = {"series": "influx", "influx_url": url, "influx_database": "campus"}
+        with station_on(campus, tmp_path / "var", **influx) as (station, stores):
+            eventually(lambda: station.counters.sweeps >= 10, "ten sweeps")
+            station.stop()
+            frame = stores.series.window(begun, datetime.now(UTC) + timedelta(seconds=1))
+            assert frame.height == station.counters.readings_acknowledged > 0
+            assert set(frame["meter"]) == {"A-1", "A-2", "A-3", "A-4"}
+            assert stores.stream.stats().depth == 0
 
 
 def test_an_operator_trips_and_closes_through_the_api(

@@ -3,10 +3,17 @@
 import json
 import subprocess
 import sys
+import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from app.access import access_token, kept_token
 from app.settings import Settings
+from app.site_file import load_site_file
+from app.stores import open_series
+from domain.frame import sweep_frame
 
 SITE = """
 [site]
@@ -87,6 +94,31 @@ def test_a_command_without_a_station_says_how_to_start_one(tmp_path: Path) -> No
     answer = wattwarden("trip", "A-101", "--url", url, "--site", tmp_path / "none.toml")
     assert answer.returncode == 2
     assert "wattwarden run" in answer.stderr
+
+
+def test_a_permitted_load_is_learned_from_stored_samples(tmp_path: Path) -> None:
+    site = write(tmp_path)
+    start = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    rows = [
+        {
+            "time": start + timedelta(seconds=2 * number), "meter": "A-101", "quality": "good",
+            "power_w": 100.0 if number < 5 else 1300.0, "voltage_v": 220.0,
+            "current_a": 0.5 if number < 5 else 5.95, "power_factor": 0.99,
+        }
+        for number in range(15)
+    ]  # fmt: skip
+    series = open_series(load_site_file(site).settings)
+    series.write(sweep_frame(rows))
+    series.close()
+    times = ("--from", "2026-05-01T12:00Z", "--to", "2026-05-01T12:01Z")
+    found = wattwarden("learn", "A-101", "--name", "hair dryer", *times, "--site", site)
+    assert found.returncode == 0, found.stderr
+    (entry,) = tomllib.loads(found.stdout)["policy"]["groups"]["dorm"]["malignant"]["white_list"]
+    assert entry["power_w"] == pytest.approx(1200, rel=0.01)
+    assert (entry["learned"], entry["meters"]) == (True, ["A-101"])
+    nothing = wattwarden("learn", "A-101", "--name", "x", *times[:3], "2026-05-01T12:00:08Z",
+                         "--site", site)  # fmt: skip
+    assert (nothing.returncode, "recording" in nothing.stderr) == (2, True)
 
 
 def test_the_made_token_is_kept_and_readable_by_its_owner_only(tmp_path: Path) -> None:
