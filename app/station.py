@@ -128,7 +128,7 @@ class Station:
         self.field.keep_running("clock", self._watch_clock)
         for name, runner in self.runners.items():
             self.field.keep_running(f"bus {name}", runner.run)
-        self.on_event(self._event(EventKind.SERVICE_STARTED, f"{len(self.runners)} buses"))
+        self.on_event(self._event(EventKind.SERVICE_STARTED, f"buses: {len(self.runners)}"))
 
     def stop(self) -> None:
         """Stop the field, write down what is still in the spool, and say so; once only."""

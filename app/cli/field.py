@@ -145,4 +145,5 @@ def _show(readout: Readout) -> None:
         errors.print(str(fault), markup=False)
     for block, words in readout.words.items():
         shown = " ".join(f"{word:04X}" for word in words)
-        output.print(f"{block.space} 0x{block.address:04X} x{block.count}: {shown}", markup=False)
+        line = f"{block.space} 0x{block.address:04X} x{block.count}: {shown}"
+        output.print(line, markup=False, highlight=False, soft_wrap=True)
