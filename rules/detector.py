@@ -16,6 +16,7 @@ import polars as pl
 
 from domain.policy import Policy, WhiteListEntry
 from domain.site import Meter
+from rules.base import Base
 from rules.malignant import FEWEST_SAMPLES, limits_of, malignant
 from rules.ring import Index, Rows, SampleRing, Samples
 from rules.step import CONVICTED, IDLE, UNKNOWN, WATCHED, StepTracker
@@ -60,7 +61,7 @@ class _Run:
 
     entry: WhiteListEntry
     since: datetime
-    base_w: float
+    base: Base
     power_w: float
     matched: Mapping[str, Any]
 
@@ -154,18 +155,18 @@ class MalignantDetector:
         site = np.array([row])
         meter = self.meters[row]
         now = instant(int(self.steps.time_ms[row]))
-        base_w = float(self.steps.base_w[row])
+        base = self.steps.base.of(row)
         step = Step(found["step_power_w"], found["ratio_least"], found["ratio_most"])
         entries = self._policy.group(meter.policy_group).malignant.white_list
         entry = permitted_as(entries, meter.name, step, now, self._zone) if entries else None
-        matched = _matched(found, step, base_w, int(self.steps.since_ms[row]))
+        matched = _matched(found, step, base.power_w, int(self.steps.since_ms[row]))
         if entry is None:
             self.steps.convict(site)
             return Conviction(row, matched)
         self.steps.absorb(site)
         since = instant(int(self.steps.since_ms[row]))
         runs = self._runs.setdefault(row, [])
-        runs.append(_Run(entry, since, base_w, step.power_w, matched))
+        runs.append(_Run(entry, since, base, step.power_w, matched))
         del runs[:-RUNS_A_METER]
         return None
 
@@ -179,7 +180,7 @@ class MalignantDetector:
             for run in list(on):
                 reason = has_run_out(run.entry, run.since, now, self._zone)
                 if reason and self.steps.phase[row] == IDLE:
-                    self.steps.convict_load(row, run.base_w, run.power_w)
+                    self.steps.convict_load(row, run.base, run.power_w)
                     ran_out = {"white_list": run.entry.name, "ran_out": reason}
                     convictions.append(Conviction(row, {**run.matched, **ran_out}))
                     on.remove(run)
@@ -190,7 +191,7 @@ class MalignantDetector:
         return convictions
 
     def _is_on(self, row: int, run: _Run) -> bool:
-        return bool(self.steps.power_w[row] >= run.base_w + run.power_w / 2)
+        return bool(self.steps.power_w[row] >= run.base.power_w + run.power_w / 2)
 
     def _end_cuts(self, rows: Rows) -> None:
         """A room that draws power without a step has its supply back."""

@@ -10,14 +10,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from rules.base import Base, Bases, level
 from rules.electric import conductance_power, reactive_bounds
 from rules.ring import Flags, Floats, Index, Rows, SampleRing, Samples, Times
 
 # Samples before a step that tell its level (medians) and its reactive power (range).
 BASELINE_SAMPLES = 5
 REACTIVE_SAMPLES = 5
-# A sample this close to the level, as a share of the smallest step, belongs to it.
-LEVEL_SHARE = 0.1
 # The loads below a step may have changed their reactive power by this share meanwhile.
 REACTIVE_DRIFT = 0.05
 # A convicted load is off when this share of it has gone.
@@ -28,12 +27,12 @@ STILL_SHARE = 0.8
 READING_S = 1.0
 # Samples closer than this may show the same reading of the meter twice.
 SPACED_S = 0.9
-# With samples this close a load's start in stages lies within the level's samples.
-CLOSE_S = 2.5
 # A step back in a meter's clock up to this is a late sample, beyond it the clock was set.
 LATE_S = 5.0
 # How long the level before a conviction is worth anything after the supply was cut, ms.
 CLEAN_MS = 3_600_000
+# A load that comes back after a cut draws at least this share of what it drew before.
+SAME_SHARE = 0.7
 # How long a step that was let go is remembered: a heater may hide behind another load, ms.
 OPEN_MS = 900_000
 
@@ -61,18 +60,6 @@ class StepLimits:
     factor_step: Floats
 
 
-def _median3(a: Floats, b: Floats, c: Floats) -> Floats:
-    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-
-
-def _level(samples_w: Floats, elapsed_s: Floats) -> Floats:
-    """The level that five samples show (oldest first): the median of the last three, or of the
-    first three where that is lower and they are close in time (a start in stages)."""
-    a, b, c, d, e = samples_w
-    late = _median3(c, d, e)
-    return np.where(elapsed_s <= CLOSE_S, np.minimum(late, _median3(a, b, c)), late)
-
-
 class StepTracker:
     """Follows the level and the step of every meter, O(1) a sample, all meters of a sweep at once.
 
@@ -92,9 +79,7 @@ class StepTracker:
         self.was_cut = np.zeros(meters, np.bool_)
         self.level_w = np.full((BASELINE_SAMPLES, meters), np.nan)
         # The step under watch, or the one convicted.
-        self.base_w = np.full(meters, np.nan)
-        self.base_least_var = np.full(meters, np.nan)
-        self.base_most_var = np.full(meters, np.nan)
+        self.base = Bases(meters)
         self.since_ms = np.zeros(meters, np.int64)
         self.count = np.zeros(meters, np.int64)
         # Of these, the ones that can't be the same reading, and the last of them.
@@ -109,16 +94,12 @@ class StepTracker:
         self.ratio_most = np.full(meters, np.nan)
         self.excess_w = np.full(meters, np.nan)
         # The base of the last conviction: what the room drew without the forbidden load.
-        self.clean_w = np.full(meters, np.nan)
-        self.clean_var = np.full((2, meters), np.nan)
-        self.clean_ms = np.zeros(meters, np.int64)
+        self.clean = Bases(meters)
         self.comes_back = np.zeros(meters, np.bool_)
-        # The level below a step that was let go as not resistive: when part of it goes off, the
-        # rest is held against that level.
+        # The base of a step that was let go as not resistive: when part of it goes off, the rest
+        # is held against that.
         self.is_open = np.zeros(meters, np.bool_)
-        self.open_w = np.full(meters, np.nan)
-        self.open_var = np.full((2, meters), np.nan)
-        self.open_ms = np.zeros(meters, np.int64)
+        self.open = Bases(meters)
 
     def advance(self, rows: Rows, samples: Samples) -> Index:
         """Take one good sample of each of the meters of `rows` (in `samples` order).
@@ -134,8 +115,8 @@ class StepTracker:
         step_w = limits.step_w[rows]
         # The level is nowhere below the lowest of its samples: most meters end here.
         lowest = self.level_w[0][rows]
-        for level in self.level_w[1:]:
-            lowest = np.minimum(lowest, level[rows])
+        for older in self.level_w[1:]:
+            lowest = np.minimum(lowest, older[rows])
         special = (self.phase[rows] != IDLE) | (power - lowest >= step_w)
         special |= (elapsed_ms <= 0) | (elapsed_ms > limits.longest_gap_s[rows] * 1000)
         if self.is_open.any():
@@ -204,7 +185,7 @@ class StepTracker:
         """A sample of an idle meter that may matter: a rise above the level, or part of a step
         that was let go now gone; anything else becomes part of the level."""
         step_w = self.limits.step_w[site]
-        rose = power - _level(self.level_w[:, site], elapsed_s) >= step_w
+        rose = power - level(self.level_w[:, site], elapsed_s) >= step_w
         fell = ~rose & self.is_open[site] & (self.power_w[site] - power >= step_w / 2)
         neither = ~(rose | fell)
         if neither.any():
@@ -216,36 +197,24 @@ class StepTracker:
 
     def _begin(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """A rise above the level: the step's first sample."""
-        self.base_w[site] = _level(self.level_w[:, site], elapsed_s)
-        past = self.ring.before(site, 1, REACTIVE_SAMPLES)
-        nominal, step = self.limits.nominal_voltage_v[site], self.limits.factor_step[site]
-        least, most = reactive_bounds(
-            conductance_power(past.power_w, past.voltage_v, nominal),
-            past.voltage_v,
-            past.current_a,
-            past.power_factor,
-            step,
-        )
-        # Only samples at the level itself: not the tail of another load, nor half a step.
-        near_w = LEVEL_SHARE * self.limits.step_w[site]
-        off_w = conductance_power(past.power_w, past.voltage_v, nominal) - self.base_w[site]
-        known = (np.abs(off_w) <= near_w) & ~np.isnan(least)
-        some = known.any(axis=0)
-        self.base_least_var[site] = np.where(
-            some, np.min(least, axis=0, where=known, initial=np.inf), np.nan
-        )
-        self.base_most_var[site] = np.where(
-            some, np.max(most, axis=0, where=known, initial=0.0), np.nan
+        self.base.power_w[site] = level(self.level_w[:, site], elapsed_s)
+        self.base.reactive_from(
+            site,
+            self.ring.before(site, 1, REACTIVE_SAMPLES),
+            self.limits.step_w[site],
+            self.limits.nominal_voltage_v[site],
+            self.limits.factor_step[site],
         )
         self.comes_back[site] = self.was_cut[site]
         self.was_cut[site] = False
-        if self.comes_back[site].any():
-            self._return_to_clean(site[self.comes_back[site]], samples.time_ms.max())
+        back = self.comes_back[site]
+        if back.any():
+            self._return_to_clean(site[back], power[back], samples.take(back))
         self._open_watch(site, power, elapsed_s, samples)
 
     def _open_watch(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """Start to watch what is drawn above the base, if that is a step at all."""
-        small = power - self.base_w[site] < self.limits.step_w[site]
+        small = power - self.base.power_w[site] < self.limits.step_w[site]
         self.phase[site[small]] = IDLE
         self._push(site[small], power[small])
         new = site[~small]
@@ -262,32 +231,35 @@ class StepTracker:
 
     def _reopen(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """Part of a step that was let go has gone off: look at the rest anew."""
-        recent = samples.time_ms - self.open_ms[site] <= OPEN_MS
-        self.base_w[site] = np.where(recent, self.open_w[site], np.inf)
-        self.base_least_var[site], self.base_most_var[site] = self.open_var[:, site]
+        recent = samples.time_ms - self.open.time_ms[site] <= OPEN_MS
+        self.base.take(site, self.open)
+        self.base.power_w[site[~recent]] = np.inf
         self.comes_back[site] = False
         self.is_open[site] = False
         self._open_watch(site, power, elapsed_s, samples)
 
-    def _return_to_clean(self, site: Index, now_ms: int) -> None:
+    def _return_to_clean(self, site: Index, power: Floats, samples: Samples) -> None:
         """The supply is back and the room comes back as a whole: hold it against what it drew
-        before the load that was convicted, if that was lately."""
-        lately = (now_ms - self.clean_ms[site] <= CLEAN_MS) & ~np.isnan(self.clean_w[site])
-        back = site[lately]
-        self.base_w[back] = np.maximum(self.base_w[back], self.clean_w[back])
-        self.base_least_var[back], self.base_most_var[back] = self.clean_var[:, back]
-        self.comes_back[back] = False
+        before the load that was convicted, if that was lately and can be compared."""
+        told = ~np.isnan(samples.power_factor) | ~np.isnan(samples.current_a)
+        lately = samples.time_ms - self.clean.time_ms[site] <= CLEAN_MS
+        higher = self.clean.power_w[site] > self.base.power_w[site]
+        comparable = ~told | ~np.isnan(self.clean.least_var[site])
+        self.base.take(site[lately & higher & comparable], self.clean)
+        # On power alone it is the same load only if most of its power is there again.
+        same = power - self.base.power_w[site] >= SAME_SHARE * self.clean.step_w[site]
+        self.comes_back[site[lately & same]] = False
 
     def _watch(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """A further sample of a step: still up, or over."""
-        over = power - self.base_w[site] < self.limits.step_w[site]
+        over = power - self.base.power_w[site] < self.limits.step_w[site]
         ended, going = site[over], ~over
         self.phase[ended] = IDLE
         self._push(ended, power[over])
         self._measure(site[going], power[going], elapsed_s[going], samples.take(going))
 
     def _measure(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
-        excess = power - self.base_w[site]
+        excess = power - self.base.power_w[site]
         self.count[site] += 1
         self.lowest_w[site] = np.minimum(self.lowest_w[site], excess)
         self.peak_w[site] = np.maximum(self.peak_w[site], excess)
@@ -306,10 +278,10 @@ class StepTracker:
             self.limits.factor_step[site],
         )
         # |dQ| lies between the gap of the two ranges and their widest difference.
-        gap = np.maximum(least - self.base_most_var[site], self.base_least_var[site] - most)
-        drift = REACTIVE_DRIFT * self.base_least_var[site]
+        gap = np.maximum(least - self.base.most_var[site], self.base.least_var[site] - most)
+        drift = REACTIVE_DRIFT * self.base.least_var[site]
         self.ratio_least[site] = np.maximum(gap - drift, 0.0) / excess
-        widest = np.maximum(most - self.base_least_var[site], self.base_most_var[site] - least)
+        widest = np.maximum(most - self.base.least_var[site], self.base.most_var[site] - least)
         self.ratio_most[site] = widest / excess
         self.excess_w[site] = excess
 
@@ -320,7 +292,7 @@ class StepTracker:
         """
         recent = np.maximum(self.level_w[:, site].max(axis=0), self.power_w[site])
         size = self.excess_w[site]
-        left_w = power - self.base_w[site]
+        left_w = power - self.base.power_w[site]
         over = (left_w < size / 2) | (left_w < STILL_SHARE * self.limits.step_w[site])
         over |= recent - power > GONE_SHARE * size
         self._push(site[~over], power[~over])
@@ -346,23 +318,19 @@ class StepTracker:
         """The watched step is something else; if part of it goes off soon, the rest is watched."""
         told = site[~np.isnan(self.ratio_least[site])]
         self.is_open[told] = True
-        self.open_w[told] = self.base_w[told]
-        self.open_var[:, told] = self.base_least_var[told], self.base_most_var[told]
-        self.open_ms[told] = self.time_ms[told]
+        self.open.keep(told, self.base, self.time_ms[told], self.excess_w[told])
         self.absorb(site)
 
     def convict(self, site: Index) -> None:
         """The watched step is a forbidden load; it stays so until its power has gone."""
         self.phase[site] = CONVICTED
-        self.clean_w[site] = self.base_w[site]
-        self.clean_var[:, site] = self.base_least_var[site], self.base_most_var[site]
-        self.clean_ms[site] = self.time_ms[site]
+        self.clean.keep(site, self.base, self.time_ms[site], self.excess_w[site])
         self.level_w[:, site] = self.power_w[site]
 
-    def convict_load(self, row: int, base_w: float, power_w: float) -> None:
-        """A load that was let be before is forbidden now: above `base_w` by `power_w`."""
-        self.base_w[row], self.excess_w[row] = base_w, power_w
-        self.base_least_var[row] = self.base_most_var[row] = np.nan
+    def convict_load(self, row: int, base: Base, power_w: float) -> None:
+        """A load that was let be before is forbidden now: above its base by `power_w`."""
+        self.base.put(row, base)
+        self.excess_w[row] = power_w
         self.convict(np.array([row]))
 
     def describe(self, site: Index) -> dict[str, Floats | Index | Flags]:

@@ -40,3 +40,21 @@ def test_a_room_of_electronics_that_comes_back_as_a_whole_does_not_trip(room):
     watched.words(ROOM_BACK, ROOM_BACK)
     watched.words(*[DARK] * 8, relay_closed=False)
     assert "TRIP" not in watched.words(*[ROOM_BACK] * 10, relay_closed=True)
+
+
+def test_electronics_that_come_back_after_a_dryer_outstayed_its_run_do_not_trip(room):
+    dryer = {"name": "hair dryer", "power_w": 1000, "longest_run_s": 5}
+    watched = room(white_list=[dryer])
+    dark_room, drying, back = (0.0, 1.0), (1000.0, 0.9999), (280.0, 0.66)
+    assert watched.words(dark_room, dark_room, *[drying] * 8)[-1] == "TRIP"
+    watched.words(*[DARK] * 8, relay_closed=False)
+    assert "TRIP" not in watched.words(*[back] * 10, relay_closed=True)
+
+
+def test_on_power_alone_another_load_that_comes_back_is_not_taken_for_the_heater(room):
+    watched = room()
+    watched.words((0.0, None), (0.0, None), *[(1000.0, None)] * 4)
+    watched.words(*[DARK] * 8, relay_closed=False)
+    said = watched.words(*[(280.0, None)] * 10, relay_closed=True)
+    assert "TRIP" not in said
+    assert "unknown" in said
