@@ -11,6 +11,8 @@ from rules.ring import Floats, History, Index, Times
 CLOSE_S = 2.5
 # A sample this close to the level, as a share of the smallest step, belongs to it.
 LEVEL_SHARE = 0.1
+# |Q|/P that a room's level may have where it was not seen (power factor 0.5).
+WIDEST_RATIO = 1.73
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ class Bases:
         some = known.any(axis=0)
         lowest = np.min(least, axis=0, where=known, initial=np.inf)
         highest = np.max(most, axis=0, where=known, initial=0.0)
-        self.least_var[site] = np.where(some, lowest, np.nan)
-        self.most_var[site] = np.where(some, highest, np.nan)
+        # No sample at the level: any room's share is possible, and nothing is taken for granted.
+        widest = WIDEST_RATIO * np.maximum(self.power_w[site], 0.0)
+        self.least_var[site] = np.where(some, lowest, 0.0)
+        self.most_var[site] = np.where(some, highest, widest)
 
 
 def level(samples_w: Floats, elapsed_s: Floats) -> Floats:

@@ -16,7 +16,7 @@ from rules.ring import Flags, Floats, Index, Rows, SampleRing, Samples, Times
 
 # Samples before a step that tell its level (medians) and its reactive power (range).
 BASELINE_SAMPLES = 5
-REACTIVE_SAMPLES = 5
+REACTIVE_SAMPLES = 12
 # The loads below a step may have changed their reactive power by this share meanwhile.
 REACTIVE_DRIFT = 0.05
 # A convicted load is off when this share of it has gone.

@@ -58,3 +58,11 @@ def test_on_power_alone_another_load_that_comes_back_is_not_taken_for_the_heater
     said = watched.words(*[(280.0, None)] * 10, relay_closed=True)
     assert "TRIP" not in said
     assert "unknown" in said
+
+
+def test_electronics_that_hover_at_the_limit_after_a_restore_do_not_trip(room):
+    watched = room(every_s=1.4)
+    watched.words((480.0, 0.77), (480.0, 0.77), (1460.0, 0.965), (1460.0, 0.965))
+    watched.words(*[DARK] * 20, relay_closed=False)
+    hover = [(power, 0.668) for power in (254, 255, 252, 249, 249, 254, 254, 254, 251, 252, 255)]
+    assert "TRIP" not in watched.words(*hover, relay_closed=True)
