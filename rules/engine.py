@@ -123,9 +123,8 @@ class RuleEngine:
         for places, rows in self._passes(sweep.frame, layout):
             samples, relay = _samples(sweep.frame, places)
             self.state.take(rows, samples, relay)
-            is_open = relay == 0.0
-            if is_open.any():
-                self.detector.supply_cut(_index(rows, len(self.meters))[is_open])
+            if relay is not None and (relay == 0.0).any():
+                self.detector.supply_cut(_index(rows, len(self.meters))[relay == 0.0])
             changes = self.detector.observe(rows, samples)
             verdicts += self._say(rows, changes)
         if len(layout.known):
@@ -167,7 +166,9 @@ class RuleEngine:
 
     def _passes(self, frame: pl.DataFrame, layout: _Layout) -> Iterator[tuple[Index, Rows]]:
         """The good rows of a sweep, as (places in the sweep, site rows), no meter twice a pass."""
-        good = _good(frame)[layout.known]
+        good = _good(frame)
+        if len(layout.known) < len(good):
+            good = good[layout.known]
         if layout.distinct and good.all():
             if len(good):
                 yield layout.known, layout.span
@@ -270,8 +271,9 @@ def _good(frame: pl.DataFrame) -> Flags:
     return good & times.is_not_null().to_numpy() if times.null_count() else good
 
 
-def _samples(frame: pl.DataFrame, places: Index) -> tuple[Samples, Floats]:
-    """The rows of a sweep at some places, as arrays, and the relay (1, 0, NaN = not read)."""
+def _samples(frame: pl.DataFrame, places: Index) -> tuple[Samples, Floats | None]:
+    """The rows of a sweep at some places, as arrays, and the relay: 1, 0, NaN = not read, None =
+    no row of the sweep tells it."""
     everything = len(places) == frame.height
 
     def column(name: str) -> Floats:
@@ -284,7 +286,8 @@ def _samples(frame: pl.DataFrame, places: Index) -> tuple[Samples, Floats]:
     clock = frame.get_column("time").cast(pl.Int64)
     times = (clock.fill_null(0) if clock.null_count() else clock).to_numpy()
     samples = Samples(times if everything else times[places], *(column(name) for name in _FLOATS))
-    return samples, column("relay_closed")
+    unread = frame.get_column("relay_closed").null_count() == frame.height
+    return samples, None if unread else column("relay_closed")
 
 
 def _told(value: float, digits: int) -> float | None:

@@ -91,7 +91,7 @@ def limits_of(meters: Sequence[Meter], policy: Policy) -> MalignantLimits:
         bands[:, : own.shape[1], place] = own
     step = StepLimits(
         step_w=bands[0].min(axis=0),
-        longest_gap_s=column("longest_gap_s"),
+        longest_gap_ms=column("longest_gap_s") * 1000,
         nominal_voltage_v=column("nominal_voltage_v"),
         factor_step=column("power_factor_resolution"),
     )

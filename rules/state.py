@@ -46,11 +46,13 @@ class LatestState:
         self._relay_before = np.full(count, -1, np.int8)
         self._relay_ms = np.full(count, _NEVER, np.int64)
 
-    def take(self, rows: Rows, samples: Samples, relay: Floats) -> None:
-        """Take good rows; `relay` is 1.0 closed, 0.0 open, NaN not read this time."""
+    def take(self, rows: Rows, samples: Samples, relay: Floats | None) -> None:
+        """Take good rows; `relay` is 1.0 closed, 0.0 open, NaN not read; None: none was."""
         self.time_ms[rows] = samples.time_ms
         for name, column in self._values.items():
             column[rows] = getattr(samples, name)
+        if relay is None:
+            return
         told = ~np.isnan(relay)
         if told.any():
             site = np.arange(len(self.relay))[rows][told]

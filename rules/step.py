@@ -55,7 +55,7 @@ class StepLimits:
     """What a step is, for each meter: arrays of n."""
 
     step_w: Floats
-    longest_gap_s: Floats
+    longest_gap_ms: Floats
     nominal_voltage_v: Floats
     factor_step: Floats
 
@@ -77,7 +77,8 @@ class StepTracker:
         self.is_known = np.zeros(meters, np.bool_)
         # The supply was cut: the first step after it is the whole room coming back.
         self.was_cut = np.zeros(meters, np.bool_)
-        self.level_w = np.full((BASELINE_SAMPLES, meters), np.nan)
+        # Single precision holds any meter's power and is half the memory to move.
+        self.level_w = np.full((BASELINE_SAMPLES, meters), np.nan, np.float32)
         # The step under watch, or the one convicted.
         self.base = Bases(meters)
         self.since_ms = np.zeros(meters, np.int64)
@@ -114,11 +115,13 @@ class StepTracker:
         elapsed_ms = samples.time_ms - self.time_ms[rows]
         step_w = limits.step_w[rows]
         # The level is nowhere below the lowest of its samples: most meters end here.
-        lowest = self.level_w[0][rows]
-        for older in self.level_w[1:]:
-            lowest = np.minimum(lowest, older[rows])
-        special = (self.phase[rows] != IDLE) | (power - lowest >= step_w)
-        special |= (elapsed_ms <= 0) | (elapsed_ms > limits.longest_gap_s[rows] * 1000)
+        lowest = self.level_w[0][rows].copy()
+        for newer in self.level_w[1:]:
+            np.minimum(lowest, newer[rows], out=lowest)
+        special = power >= lowest + step_w
+        special |= self.phase[rows] != IDLE
+        special |= elapsed_ms <= 0
+        special |= elapsed_ms > limits.longest_gap_ms[rows]
         if self.is_open.any():
             special |= self.is_open[rows] & (self.power_w[rows] - power >= step_w / 2)
         chosen = np.flatnonzero(special)
@@ -155,7 +158,7 @@ class StepTracker:
         phase = self.phase[site]
         clock_set = elapsed_s < -LATE_S
         fresh = (elapsed_s > 0) | clock_set | (phase == UNKNOWN)
-        gone = clock_set | (elapsed_s > self.limits.longest_gap_s[site])
+        gone = clock_set | (elapsed_s * 1000 > self.limits.longest_gap_ms[site])
         restart = fresh & (gone | (phase == UNKNOWN))
         idle = fresh & ~restart & (phase == IDLE)
         watched = fresh & ~restart & (phase == WATCHED)
@@ -185,7 +188,7 @@ class StepTracker:
         """A sample of an idle meter that may matter: a rise above the level, or part of a step
         that was let go now gone; anything else becomes part of the level."""
         step_w = self.limits.step_w[site]
-        rose = power - level(self.level_w[:, site], elapsed_s) >= step_w
+        rose = power - level(self.level_w[:, site].astype(np.float64), elapsed_s) >= step_w
         fell = ~rose & self.is_open[site] & (self.power_w[site] - power >= step_w / 2)
         neither = ~(rose | fell)
         if neither.any():
@@ -197,7 +200,7 @@ class StepTracker:
 
     def _begin(self, site: Index, power: Floats, elapsed_s: Floats, samples: Samples) -> None:
         """A rise above the level: the step's first sample."""
-        self.base.power_w[site] = level(self.level_w[:, site], elapsed_s)
+        self.base.power_w[site] = level(self.level_w[:, site].astype(np.float64), elapsed_s)
         self.base.reactive_from(
             site,
             self.ring.before(site, 1, REACTIVE_SAMPLES),
