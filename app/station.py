@@ -180,7 +180,7 @@ class Station:
         self.counters.sweeps += 1
         self.counters.verdicts += len(verdicts)
         for verdict in verdicts:
-            if verdict.suspect and self.settings.confirm_reads and not sweep.confirming:
+            if verdict.suspect and self.settings.confirm_reads:
                 self.runners[sweep.bus].confirm(verdict.meter, self.settings.confirm_reads)
         try:
             self._work.put_nowait((sweep, verdicts))

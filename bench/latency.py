@@ -18,7 +18,7 @@ from collector.catalogue import load_profiles
 from domain.causes import CauseKind, TripCause
 from domain.clock import SystemClock
 from domain.commands import Action, Command, Receipt, ReceiptStatus
-from domain.policy import Policy
+from domain.policy import Policy, RestorePolicy
 from domain.site import RoomKind, Site
 from simulator.demo_site import demo_site, with_ports
 
@@ -44,11 +44,16 @@ def run(*, data: Path | None = None, quick: bool = False) -> Report:
     `data` is not used: the load is a plain 1.5 kW step, so only the chain is measured.
     """
     del data
-    uses, apart_s = (24, 0.7) if quick else (120, 0.45)
+    uses, apart_s = (24, 0.7) if quick else (100, 0.8)
     site, policy = demo_site(1)
     # The limit on trips a minute is a safety, not part of the time that a single room waits.
     control = policy.control.model_copy(update={"trips_per_min": 10_000})
-    policy = policy.model_copy(update={"control": control})
+    # A room whose heater is still on would trip again: one cut a use is measured.
+    locked = RestorePolicy(times_a_day=0)
+    groups = {
+        name: group.model_copy(update={"restore": locked}) for name, group in policy.groups.items()
+    }
+    policy = policy.model_copy(update={"control": control, "groups": groups})
     config = {
         "site": site.model_dump(mode="json"),
         "scenario": "constant",

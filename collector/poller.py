@@ -57,6 +57,7 @@ class Poller:
         self._maker, self._delivery = maker, delivery
         self._slow_due: dict[str, float] = {}
         self._place = {meter.port.meter.name: place for place, meter in enumerate(meters)}
+        self._power_w: dict[str, float] = {}
         self.times = SweepTimes()
 
     async def run(self) -> None:
@@ -80,7 +81,7 @@ class Poller:
                 await clock.sleep(max(0.0, rest_s))
 
     async def sweep(self) -> Sweep:
-        """Make one pass over the bus."""
+        """Make one pass over the bus; rows with a step up go ahead of it, each by itself."""
         clock = self._owner.clock
         started_at, started_s = clock.now(), clock.monotonic()
         rows: list[Row | None] = []
@@ -99,7 +100,11 @@ class Poller:
                 busy.append((index, meter, wanted))
                 rows.append(None)
                 continue
-            rows.append(self._row(meter, readout, wanted))
+            row = self._row(meter, readout, wanted)
+            if self._has_risen(row):
+                await self._hand_ahead(row, readout)
+                continue
+            rows.append(row)
         for index, meter, wanted in busy:
             readout = await meter.port.read_patiently(wanted, Priority.POLL)
             wire_s += readout.wire_s
@@ -109,6 +114,22 @@ class Poller:
         )
         self.times.add(clock.monotonic() - started_s, wire_s)
         return sweep
+
+    def _has_risen(self, row: Row) -> bool:
+        """Say whether a meter's power rose by so much that its row must not wait for the round."""
+        name, power_w = str(row["meter"]), row.get("power_w")
+        if not isinstance(power_w, float):
+            return False
+        before_w = self._power_w.get(name)
+        self._power_w[name] = power_w
+        return before_w is not None and power_w - before_w >= self._owner.settings.ahead_step_w
+
+    async def _hand_ahead(self, row: Row, readout: Readout) -> None:
+        """Hand on one row of the round at once, as a sweep of its own; the round leaves it out."""
+        sweep = self._maker.sweep(
+            readout.time, self._owner.clock.now(), [row], readout.wire_s, confirming=True
+        )
+        await self._delivery.hand_on(sweep)
 
     def hurry(self, meter: str) -> None:
         """Read this meter's slow quantities in the next sweep."""

@@ -31,7 +31,8 @@ class PollSettings(BaseModel):
     busy_wait_s: Seconds = 0.2
     busy_retries: Annotated[int, Field(ge=0, le=10)] = 2
     configuration_retry_s: Seconds = 600.0
-    confirm_gap_s: Seconds = 0.2
+    ahead_step_w: Annotated[float, Field(gt=0, le=500_000)] = 200.0
+    confirm_gap_s: Seconds = 0.12
     confirm_most: Count = 16
     confirm_reads_most: Count = 10
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0

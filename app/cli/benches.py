@@ -32,7 +32,7 @@ def bench(
     write: Annotated[Path | None, typer.Option(help="Write a page of all tables")] = None,
 ) -> None:
     """Measure, print a table of figures and bars, and exit 0 whether or not a bar holds."""
-    set_up_logs("error")
+    set_up_logs("critical")
     known: dict[str, Any] = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name != "all" and name not in known:
         raise WattwardenError(f"no benchmark {name!r}; known: {', '.join(sorted(known))}, all")
