@@ -195,8 +195,11 @@ def _add_bars(report: Report, outcomes: Sequence[Outcome]) -> None:
                 FALSE_PLAIN_MOST, "per room-day")  # fmt: skip
         highest(_false(own, "refrigerator"), f"{title}: false trips, refrigerator",
                 FALSE_COLD_MOST, "per room-day")  # fmt: skip
-        highest((o.product.latency_p99 for o in own), f"{title}: latency p99",
-                LATENCY_MOST, "samples")  # fmt: skip
+        for what, values in (
+            ("latency p99", [o.product.latency_p99 for o in own]),
+            ("latency p99, first switch-on", [o.product.latency_first_p99 for o in own]),
+        ):
+            highest(values, f"{title}: {what}", LATENCY_MOST, "samples")
         if track == "b":
             names = sorted({name for o in own for name in o.product.confuser_trips})
             for name in names:
@@ -239,6 +242,12 @@ def _lines(outcome: Outcome) -> list[Line]:
             "latency p50/p99, samples",
             f"{_number(own.latency_p50)}/{_number(own.latency_p99)}",
             f"{_number(plain.latency_p50)}/{_number(plain.latency_p99)}",
+            f"p99 <= {LATENCY_MOST:g}",
+        ),
+        line(
+            "the same from the use's first switch-on, p99",
+            _number(own.latency_first_p99),
+            _number(plain.latency_first_p99),
             f"p99 <= {LATENCY_MOST:g}",
         ),
         *(

@@ -49,6 +49,17 @@ def test_latency_is_in_samples_from_switch_on():
     assert found.latency_p50 == pytest.approx(1.4)
 
 
+def test_latency_is_told_from_the_burst_and_from_the_first_switch_on():
+    flick = [0.0] * 10 + [1000.0] * 2 + [0.0] * 12 + [1000.0] * 30 + [0.0] * 10
+    t = np.arange(len(flick), dtype=np.int32)
+    trace = Trace(
+        "c", "Coffee", "A", "forbidden", "", 1.0, "day", 0, t, np.array(flick, np.float32)
+    )
+    placed = Placed(0, Use(trace, 10, 54, 32), 1000, 1044)
+    found = score(rooms_of(placed), trips_at(r0=[1016.0]), 1)
+    assert (found.latency_p99, found.latency_first_p99) == (2.0, 16.0)
+
+
 def test_short_uses_count_apart_and_long_ones_also_by_themselves():
     brief = Placed(0, use("Coffee", "A", seconds=5), 1000, 1005)
     middle = Placed(0, use("Coffee", "A", seconds=15), 2000, 2015)
