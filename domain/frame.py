@@ -38,8 +38,9 @@ SWEEP_SCHEMA: dict[str, pl.DataType] = {
 class Sweep:
     """One pass over one bus, or one confirming read ahead of the round.
 
-    `id` is unique for ever; `frame` has SWEEP_SCHEMA; `confirming` marks
-    single rows that came ahead of a round: a step up, or a read that the rules asked for; `wire_time_s` is the calculated wire time of what was sent.
+    `id` is unique for ever; `frame` has SWEEP_SCHEMA; `confirming` marks single rows that came
+    ahead of a round: a step up, or a read that the rules asked for; `wire_time_s` is the
+    calculated wire time of what was sent.
     """
 
     id: str
