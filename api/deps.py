@@ -2,10 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from api.billing_deps import BillingDeps
+from billing.model import Directory
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt
+from domain.errors import UnknownSubject
 from domain.ports import Ledger, StreamStats, TimeSeries
 from domain.site import Site
 
@@ -117,3 +122,18 @@ class ApiDeps:
     open_writes: bool = False
     version: str = "0"
     limits: ApiLimits = field(default_factory=ApiLimits)
+    billing: BillingDeps | None = None
+
+    def directory(self) -> Directory:
+        """Return the directory of accounts. Raises UnknownSubject where no money is kept."""
+        return self.money().directory
+
+    def money(self) -> BillingDeps:
+        """Return what the routes about money need. Raises UnknownSubject where none is kept."""
+        if self.billing is None:
+            raise UnknownSubject("this station keeps no accounts")
+        return self.billing
+
+    def today(self) -> date:
+        """Return the day at the site."""
+        return self.clock.now().astimezone(ZoneInfo(self.site().time_zone)).date()

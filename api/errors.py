@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from domain.books import EntryRefused
 from domain.errors import (
     CommandRefused,
+    Forbidden,
     InvalidInput,
     LinkDown,
     StoreUnavailable,
@@ -34,6 +36,8 @@ STATUS: Mapping[type[WattwardenError], tuple[HTTPStatus, str]] = {
     UnknownSubject: (HTTPStatus.NOT_FOUND, "Not known"),
     InvalidInput: (HTTPStatus.UNPROCESSABLE_ENTITY, "Input has faults"),
     CommandRefused: (HTTPStatus.CONFLICT, "Command refused"),
+    EntryRefused: (HTTPStatus.CONFLICT, "The books refuse this"),
+    Forbidden: (HTTPStatus.FORBIDDEN, "Not allowed"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "A store is not available"),
     StreamFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The spool is full"),
     LinkDown: (HTTPStatus.SERVICE_UNAVAILABLE, "A line is down"),

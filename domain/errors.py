@@ -35,3 +35,7 @@ class CommandRefused(WattwardenError):
 
 class UnknownSubject(WattwardenError):
     """No meter, bus or record of that name."""
+
+
+class Forbidden(WattwardenError):
+    """Who asks may not do this."""

@@ -176,6 +176,23 @@ class SqlLedger:
         now = self._clock.now()
         return self._write(lambda connection: writer.ensure_secret(connection, name, now))
 
+    def transact(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Run work inside a transaction of the one writer; the future ends once it is durable.
+
+        The work is undone alone when it raises. It must change nothing but the database: it may
+        run twice. Raises StoreUnavailable when closed or overrun.
+        """
+
+        def alone(connection: Connection) -> T:
+            with connection.begin_nested():
+                return work(connection)
+
+        return self._writer.submit(alone, lambda result: result)
+
+    def query(self, work: Callable[[Connection], T]) -> T:
+        """Run a query on a read-only connection. Raises StoreUnavailable."""
+        return self._read(work)
+
     def is_ready(self) -> bool:
         """Say whether it can be read and, after a failed write, takes writes again."""
         try:

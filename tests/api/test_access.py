@@ -174,6 +174,7 @@ def test_every_error_class_has_its_status():
         known.StreamFull("x"): 503,
         known.LinkDown("x"): 503,
         Busy("x"): 503,
+        known.Forbidden("x"): 403,
         known.WattwardenError("x"): 503,
     }
     assert {type(error): status_of(error)[0] for error in statuses} == {

@@ -1,0 +1,1 @@
+"""Messages to people: the channels that carry them and the queue that never loses one."""

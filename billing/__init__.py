@@ -1,0 +1,1 @@
+"""The money of the site: accounts and people, tariffs and charging, recharges, arrears, reports."""

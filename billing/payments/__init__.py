@@ -1,0 +1,1 @@
+"""Recharges: orders, payment channels, notices, refunds."""

@@ -1,0 +1,1 @@
+"""Reports for finance: functions from the books to tables, and their printed forms."""

