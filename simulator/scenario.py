@@ -34,6 +34,11 @@ LONGEST_USE_S = 300.0
 RECORDED_CHOSEN = 64
 SHED_FROM_S = 110.0  # shorter scenarios leave no time to shed and to come back
 
+# Rooms whose money runs out: a load that no rule of power minds, until the balance ends it.
+DEBTORS = 2
+DEBT_FROM_S, DEBT_FOR_S = 8.0, 600.0
+DEBT_SHOWS_S = 70.0  # a counter of 10 Wh, read every 30 s, tells of it by then
+
 # What stands in for recordings where there are none: appliance and how long it is used, s.
 MODELS: tuple[tuple[str, float, float], ...] = (
     ("kettle", 90, 240),
@@ -87,6 +92,7 @@ class Scenario:
     uses: tuple[PlannedUse, ...]
     confusers: tuple[PlannedUse, ...]
     overloads: tuple[PlannedUse, ...]
+    debts: tuple[PlannedUse, ...]
     faults: tuple[FaultSpec, ...]
     operator_actions: tuple[OperatorAction, ...]
     policy_changes: tuple[PolicyChange, ...]
@@ -96,7 +102,7 @@ class Scenario:
     @property
     def planned(self) -> tuple[PlannedUse, ...]:
         """All planned uses, in order of time."""
-        together = (*self.uses, *self.confusers, *self.overloads)
+        together = (*self.uses, *self.confusers, *self.overloads, *self.debts)
         return tuple(sorted(together, key=lambda use: (use.on_s, use.meter)))
 
     @property
@@ -125,7 +131,8 @@ def demo_scenario(
         raise ValueError(f"the scenario needs 60 dormitory rooms, the site has {len(dorms)}")
     dice.shuffle(dorms)
     manual, *others = dorms
-    overload_rooms, confuser_rooms, use_rooms = others[:8], others[8:28], others[28:]
+    overload_rooms, confuser_rooms, use_rooms = others[:8], others[8:28], others[28:-DEBTORS]
+    debtors = tuple(others[-DEBTORS:])
     end_s = start_s + duration_s
     uses = tuple(_uses(use_rooms, dice, start_s, end_s, traces))
     overloads = tuple(_overloads(overload_rooms, dice, start_s, end_s))
@@ -138,6 +145,8 @@ def demo_scenario(
         CauseKind.SCHEDULE: laundries,
         CauseKind.MANUAL: (manual,),
     }
+    if duration_s >= DEBT_SHOWS_S:
+        expected[CauseKind.ARREARS] = debtors
     if changes:
         expected[CauseKind.SHED] = tuple(
             m.name for m in site.meters if m.shed_priority is not None and m.name not in laundries
@@ -151,6 +160,10 @@ def demo_scenario(
         uses=uses,
         confusers=tuple(_confusers(confuser_rooms, dice, start_s, end_s)),
         overloads=overloads,
+        debts=tuple(
+            PlannedUse(room, "induction-hob", start_s + DEBT_FROM_S, DEBT_FOR_S, number=100)
+            for room in debtors
+        ),
         faults=tuple(
             FaultSpec(kind=FaultKind.RELAY_BYPASSED, meter=meter, start_s=start_s + WARM_UP_S)
             for meter in bypassed

@@ -41,7 +41,9 @@ def test_nothing_happens_in_the_first_fifteen_seconds() -> None:
     moments += [action.at_s for action in scenario.operator_actions]
     moments += [change.at_s for change in scenario.policy_changes]
     moments += [fault.start_s or 0 for fault in scenario.faults]
-    assert min(moments) >= NOON_S + 15
+    debts = [use.on_s for use in scenario.debts]
+    assert min(set(moments) - set(debts)) >= NOON_S + 15
+    assert min(debts) == NOON_S + 8
 
 
 def test_forbidden_uses_come_every_six_to_ten_seconds_and_later_every_half_minute() -> None:
@@ -58,7 +60,7 @@ def test_forbidden_uses_come_every_six_to_ten_seconds_and_later_every_half_minut
     ("duration_s", "kinds"),
     [
         (60, {"malignant", "overpower", "schedule", "manual"}),
-        (120, {"malignant", "overpower", "schedule", "manual", "shed"}),
+        (120, {"malignant", "overpower", "schedule", "manual", "shed", "arrears"}),
     ],
 )
 def test_an_evening_says_which_kinds_must_show(duration_s: float, kinds: set[str]) -> None:
@@ -163,7 +165,7 @@ def test_the_site_cap_lies_under_what_the_campus_draws_and_shedding_can_meet_it(
     cap, lifted = scenario.policy_changes
     assert cap.shed.cap_w is not None
     assert lifted.shed.cap_w is None
-    campus = demo_campus(SITE, replace(scenario, uses=(), overloads=()))
+    campus = demo_campus(SITE, replace(scenario, uses=(), overloads=(), debts=()))
     laundries = scenario.expected[CauseKind.SCHEDULE]
     halls = scenario.expected[CauseKind.SHED]
     at_s = cap.at_s + 8
