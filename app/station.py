@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,7 @@ class Station:
         self.latest = LatestTable([meter.name for meter in site.meters])
         self.counters = Counters()
         self.rule_latency_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self.watchers: list[Callable[[Sweep], None]] = []
         self._lock = threading.Lock()
         self._work: asyncio.Queue[tuple[Sweep, list[Verdict]]] = asyncio.Queue(VERDICT_QUEUE)
         self._refusing = self._stopped = False
@@ -159,6 +160,17 @@ class Station:
             self.supervisor.request(action, meter, who, reason, command_id=command_id)
         )
 
+    def hear(self, verdicts: Sequence[Verdict]) -> "Future[None]":
+        """Hand the supervisor verdicts that come from elsewhere than the rules: arrears."""
+        return self.field.submit(self.supervisor.on_verdicts(list(verdicts)))
+
+    def age_s(self, meter: str) -> float | None:
+        """Return how old a meter's last good reading is, or None when there was none yet."""
+        value = self.latest.value(meter, "power_w")
+        if value is None:
+            return None
+        return (self.clock.now() - value[1]).total_seconds()
+
     def driver_for(self, meter: str) -> RelayDriver:
         """Return the bus that carries commands to a meter. Raises UnknownSubject."""
         bus = self._bus_of.get(meter)
@@ -170,6 +182,8 @@ class Station:
         """Take a sweep from the field: spool it, judge it, hand on what the rules said."""
         self._spool(sweep)
         self.latest.observe(sweep.frame)
+        for watch in self.watchers:
+            watch(sweep)
         begun = self.clock.monotonic()
         verdicts = self.engine.judge(sweep)
         if self.shadow:
