@@ -37,6 +37,10 @@ class EntryKind(StrEnum):
     ADJUSTMENT = "adjustment"
     REVERSAL = "reversal"
     OPENING = "opening"
+    # Money on its way into a prepaid meter: room -> transit -> meter, or back.
+    METER_PURCHASE = "meter-purchase"
+    # A recharge token sold over the counter: cash -> clearing:token; redeeming it is a recharge.
+    TOKEN_SALE = "token-sale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class BookAccount:
 
     Ids: `room:<account>` (money of a room or shop), `free:<account>` (its free energy, Wh),
     `clearing:<channel>` (wechat, alipay, unionpay, campus-card, token), `cash:<cashier>`,
-    `revenue:energy`, `revenue:fee`, `free:granted`, `free:used`, `free:expired`, `suspense`.
+    `revenue:energy`, `revenue:fee`, `free:granted`, `free:used`, `free:expired`, `suspense`,
+    `transit:<meter>` (being written to a prepaid meter), `meter:<meter>` (held in it).
     """
 
     id: str
@@ -185,6 +190,16 @@ def clearing_book(channel: str) -> str:
 def cash_book(cashier: str) -> str:
     """Return the book account of a cashier's drawer."""
     return f"cash:{cashier}"
+
+
+def transit_book(meter: str) -> str:
+    """Return the book account of money that is being written to a prepaid meter."""
+    return f"transit:{meter}"
+
+
+def meter_book(meter: str) -> str:
+    """Return the book account of the money that a prepaid meter holds."""
+    return f"meter:{meter}"
 
 
 REVENUE_ENERGY = "revenue:energy"
