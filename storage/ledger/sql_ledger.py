@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -29,6 +29,7 @@ from storage.sqlite_errors import Trouble, in_words, trouble_of
 WRITE_WITHIN_S = 60.0
 PROBE_WITHIN_S = 2.0
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class SqlLedger:
@@ -176,22 +177,35 @@ class SqlLedger:
         now = self._clock.now()
         return self._write(lambda connection: writer.ensure_secret(connection, name, now))
 
-    def transact(self, work: Callable[[Connection], T]) -> "Future[T]":
+    @overload
+    def transact(self, work: Callable[[Connection], T]) -> "Future[T]": ...
+
+    @overload
+    def transact(self, work: Callable[[Connection], T], after: Callable[[T], R]) -> "Future[R]": ...
+
+    def transact(
+        self, work: Callable[[Connection], Any], after: Callable[[Any], Any] | None = None
+    ) -> "Future[Any]":
         """Run work inside a transaction of the one writer; the future ends once it is durable.
 
         The work is undone alone when it raises. It must change nothing but the database: it may
-        run twice. Raises StoreUnavailable when closed or overrun.
+        run twice. `after` runs on the writer's thread after the commit and makes the future's
+        result of the work's. Raises StoreUnavailable when closed or overrun.
         """
 
-        def alone(connection: Connection) -> T:
+        def alone(connection: Connection) -> Any:
             with connection.begin_nested():
                 return work(connection)
 
-        return self._writer.submit(alone, lambda result: result)
+        return self._writer.submit(alone, after or _unchanged)
 
     def query(self, work: Callable[[Connection], T]) -> T:
         """Run a query on a read-only connection. Raises StoreUnavailable."""
         return self._read(work)
+
+    def is_outage(self, error: Exception) -> bool:
+        """Say whether an error is the store's (down, locked, full, damaged), not the work's."""
+        return isinstance(self._explain(error), StoreUnavailable)
 
     def is_ready(self) -> bool:
         """Say whether it can be read and, after a failed write, takes writes again."""
@@ -239,3 +253,7 @@ class SqlLedger:
         if trouble is Trouble.OUTAGE or isinstance(cause, OSError):
             return StoreUnavailable(f"the ledger {self.file} can't be {verb}: {in_words(cause)}")
         return error
+
+
+def _unchanged(result: T) -> T:
+    return result

@@ -18,6 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from lossy_disk import LossyConnection, LossyDisk
 
+import storage.books.all_tables  # noqa: F401 - fills the metadata
 from domain.commands import Action, Command, Receipt, ReceiptStatus
 from domain.errors import InvalidInput, StoreUnavailable
 from domain.events import Event, EventKind
