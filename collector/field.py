@@ -15,6 +15,7 @@ from collector.plan import Block
 from collector.plausible import Plausibility
 from collector.poller import Poller, SweepMaker
 from collector.profile import Profile
+from collector.purchase import PurchaseWorker
 from collector.relay import RelayWorker
 from collector.request import Priority
 from collector.row import MeterRows
@@ -23,6 +24,7 @@ from domain.clock import Clock
 from domain.commands import Command, Receipt, ReceiptStatus
 from domain.errors import UnknownSubject
 from domain.events import Event
+from domain.purchases import PrepaidReading, Purchase, PurchaseReceipt, PurchaseStatus
 from domain.site import Bus, Meter
 
 __all__ = ["BusHealth", "BusRunner", "PollSettings", "Readout"]
@@ -70,6 +72,7 @@ class BusRunner:
         self._confirmer = Confirmer(self._owner, self._rows, maker, self._delivery)
         ports = {name: rows.port for name, rows in self._rows.items()}
         self._relay = RelayWorker(bus.name, ports, seal_key, on_event, self._poller.hurry)
+        self._purchases = PurchaseWorker(bus.name, ports, seal_key, self._poller.hurry)
         self._started_s = clock.monotonic()
 
     async def run(self, *, poll: bool = True) -> None:
@@ -96,6 +99,24 @@ class BusRunner:
                 f"no such meter on bus {self.bus.name}", None, self._clock.now(),
             )  # fmt: skip
         return await self._relay.execute(command, rows.port)
+
+    async def purchase(self, purchase: Purchase) -> PurchaseReceipt:
+        """Write a purchase to a prepaid meter, once, and prove it by what the meter counts then."""
+        rows = self._rows.get(purchase.meter)
+        if rows is None:
+            return PurchaseReceipt(
+                purchase.id, purchase.meter, PurchaseStatus.REFUSED,
+                f"no such meter on bus {self.bus.name}", self._clock.now(),
+            )  # fmt: skip
+        return await self._purchases.purchase(purchase, rows.port)
+
+    async def read_prepaid(self, meter: str) -> PrepaidReading:
+        """Read what a prepaid meter holds and how many purchases it has counted."""
+        rows = self._rows.get(meter)
+        if rows is None:
+            note = f"no such meter on bus {self.bus.name}"
+            return PrepaidReading(meter, self._clock.now(), note=note)
+        return await self._purchases.read(rows.port)
 
     def confirm(self, meter: str, reads: int = 2) -> bool:
         """Read a meter's fast quantities `reads` times ahead of the round, a confirming sweep each.

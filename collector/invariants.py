@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from collector.decode import bounds_text, decode_row
 from collector.encode import encode_row, encode_scale
+from collector.invariants_prepay import prepay_complaints
 from collector.invariants_relay import relay_complaints
 from collector.profile import Encoding, Group, Profile, Row
 from domain.faults import Fault
@@ -236,4 +237,5 @@ CHECKS: tuple[Callable[[Profile], Iterator[Complaint]], ...] = (
     _word_order,
     _groups,
     relay_complaints,
+    prepay_complaints,
 )

@@ -176,6 +176,49 @@ class Relay(_Frozen):
     polarity: str
 
 
+class PurchaseField(_Frozen):
+    """A number of a purchase as it lies in the registers written; `factor` as of a row."""
+
+    address: Address
+    encoding: Encoding
+    factor: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 1
+
+
+class PurchaseWrite(_Frozen):
+    """How a purchase is written: one write of `function` that carries the amount and the purchase
+    count the meter shall have afterwards. The meter must refuse any other count, so that the same
+    purchase written twice is added once; a model that does not can't be described here.
+
+    `amount.factor` is the number of minor units in one step of the raw number. `settle_s` is the
+    time the meter takes to book it.
+    """
+
+    function: Literal[16]
+    amount: PurchaseField
+    sequence: PurchaseField
+    amount_most_minor: Annotated[int, Field(strict=True, ge=1)]
+    remaining_most_minor: Annotated[int, Field(strict=True, ge=1)]
+    settle_s: Annotated[float, Field(ge=0, le=10)] = 0.2
+
+    @cached_property
+    def span(self) -> "Span":
+        """The registers that the write covers."""
+        fields = (self.amount, self.sequence)
+        return Span(
+            first=min(field.address for field in fields),
+            last=min(max(field.address + field.encoding.words - 1 for field in fields), 0xFFFF),
+        )
+
+
+class Prepay(_Frozen):
+    """A meter that holds its balance itself: the quantities that tell what is left and how many
+    purchases it has counted, and how one is written. Without `write` it is read only."""
+
+    remaining: str
+    count: str
+    write: PurchaseWrite | None = None
+
+
 class BaseSearch(_Frozen):
     """Addresses are offsets from a base found at run time (SunSpec): the marker words are looked
     for at each candidate; models (id, length, registers) are then walked until `model` is met,
@@ -219,6 +262,7 @@ class Profile(_Frozen):
     pause_s: Annotated[float, Field(ge=0, le=2)] = 0.0
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     relay: Relay | None = None
+    prepay: Prepay | None = None
     base: BaseSearch | None = None
     forbidden_reads: tuple[Span, ...] = ()
     single_reads: tuple[Span, ...] = ()
@@ -271,8 +315,8 @@ class Profile(_Frozen):
         return {word: action for word, action in actions.items() if action is not None}
 
     def may_write(self, write: Write) -> bool:
-        """Say whether a write is allowed: the relay's own or inside `allowed_writes`, and never
-        a forbidden function nor a forbidden register."""
+        """Say whether a write is allowed: the relay's own, a purchase, or inside `allowed_writes`,
+        and never a forbidden function nor a forbidden register."""
         span = write.span
         if write.function in self.forbidden_functions:
             return False
@@ -280,6 +324,10 @@ class Profile(_Frozen):
             return False
         if any(write in action.writes for action in self.relay_actions.values()):
             return True
+        if self.prepay is not None and self.prepay.write is not None:
+            purchase = self.prepay.write
+            if (write.function, span) == (purchase.function, purchase.span):
+                return True
         return any(
             good.space == span.space and good.first <= span.first and span.last <= good.last
             for good in self.allowed_writes

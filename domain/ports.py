@@ -13,6 +13,7 @@ from domain.causes import CauseKind, TripCause
 from domain.commands import Command, Receipt
 from domain.events import Event, EventKind
 from domain.policy import Policy
+from domain.purchases import PrepaidReading, Purchase, PurchaseReceipt
 from domain.site import Meter, Site
 
 
@@ -243,3 +244,12 @@ class RelayDriver(Protocol):
     """Whoever can carry a command to a meter and prove it. Never raises for field faults."""
 
     async def execute(self, command: Command) -> Receipt: ...
+
+
+class PrepayDriver(Protocol):
+    """Whoever can write purchases to prepaid meters and read them back. Never raises for field
+    faults. `purchase` writes at most once, whatever happens."""
+
+    async def purchase(self, purchase: Purchase) -> PurchaseReceipt: ...
+
+    async def read_prepaid(self, meter: str) -> PrepaidReading: ...

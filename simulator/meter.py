@@ -23,6 +23,7 @@ from simulator.modbus import (
     write_reply,
 )
 from simulator.model import Demand, LoadSource
+from simulator.prepaid import MeterPurse
 from simulator.packing import Value
 from simulator.registers import Effect, RegisterMap
 
@@ -58,8 +59,8 @@ class MeterState:
 class VirtualMeter:
     """One meter on a simulated bus.
 
-    `energy_wh` is what the counter shows at first, `balance_minor` the balance held in the meter,
-    `relay_travel_s` how long the contacts take (default: half of the profile's settling time).
+    `energy_wh` is what the counter shows at first, `balance_minor` the balance held in the meter
+    (`price_minor_per_kwh` is what it takes for energy by itself), `relay_travel_s` how long the contacts take (default: half of the profile's settling time).
     Times are campus seconds and never fall; one that does is taken as the latest so far.
     """
 
@@ -71,6 +72,7 @@ class VirtualMeter:
         *,
         energy_wh: float = 0.0,
         balance_minor: int | None = None,
+        price_minor_per_kwh: float = 0.0,
         relay_closed: bool = True,
         relay_travel_s: float | None = None,
         registers: RegisterMap | None = None,
@@ -84,7 +86,7 @@ class VirtualMeter:
         self.source = source
         self._faults = NO_FAULTS
         self._energy_wh, self._export_wh = float(energy_wh), 0.0
-        self._balance_minor = balance_minor
+        self.purse = MeterPurse(profile, balance_minor, price_minor_per_kwh=price_minor_per_kwh)
         self._closed, self._forced = relay_closed, False
         self._forced_closed = False
         self._told = True
@@ -179,6 +181,8 @@ class VirtualMeter:
             self._energy_wh = self._export_wh = 0.0
             self._renew_values()
             return write_reply(request)
+        if self.purse.is_purchase(request):
+            return self._take_purchase(request)
         space = "coil" if request.function == WRITE_COIL else "holding"
         count = len(request.words)
         if not self._map.allows_write(space, request.address, count):
@@ -192,6 +196,11 @@ class VirtualMeter:
             self._take_effect(effect, at_s)
         self._renew_values()
         return write_reply(request)
+
+    def _take_purchase(self, request: Request) -> bytes:
+        code = self.purse.take(request)
+        self._renew_values()
+        return exception_reply(request, code) if code else write_reply(request)
 
     def _take_effect(self, effect: Effect, at_s: float) -> None:
         if effect.forced is not None:
@@ -256,6 +265,7 @@ class VirtualMeter:
             self._at_s = now_s
             if energy_wh >= 0:
                 self._energy_wh += energy_wh
+                self.purse.use(energy_wh)
             else:
                 self._export_wh -= energy_wh
 
@@ -290,7 +300,7 @@ class VirtualMeter:
         volts, power_w, var = self._flow()
         apparent_va = math.hypot(power_w, var)
         energy_wh = math.floor(self._energy_wh)
-        balance = self._balance_minor
+        balance = self.purse.balance_minor
         self._values = {
             "voltage_v": volts,
             "current_a": apparent_va / volts if volts else 0.0,
@@ -305,6 +315,8 @@ class VirtualMeter:
             "energy_tariff1_wh": energy_wh,
             "energy_export_wh": math.floor(self._export_wh),
             "balance_minor": balance,
+            "remaining_minor": balance,
+            "purchase_count": self.purse.purchases,
             "in_arrears": balance is not None and balance <= 0,
             "relay_closed": self._closed,
             "forced_control": self._forced,

@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 from collector.invariants import profile_faults
-from collector.profile import BaseSearch, Encoding, Profile, Relay, RelayAction, Row
+from collector.profile import (
+    BaseSearch,
+    Encoding,
+    Prepay,
+    Profile,
+    PurchaseField,
+    PurchaseWrite,
+    Relay,
+    RelayAction,
+    Row,
+)
+
+MODELS = [Profile, Row, Relay, RelayAction, Prepay, PurchaseWrite, PurchaseField, BaseSearch]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
 
@@ -20,7 +32,7 @@ def test_every_shipped_profile_is_listed_with_its_line(shipped):
         assert row.endswith(f"| {profile.phases} | {line} | {relay} |")
 
 
-@pytest.mark.parametrize("model", [Profile, Row, Relay, RelayAction, BaseSearch])
+@pytest.mark.parametrize("model", MODELS)
 def test_every_key_is_explained(model):
     assert [name for name in model.model_fields if f"`{name}`" not in PAGE] == []
 
