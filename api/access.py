@@ -6,9 +6,14 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from api.context import Ctx
+from api.deps import ApiDeps
 from billing.model import Account
-from domain.errors import Forbidden, UnknownSubject
+from domain.errors import Forbidden, InvalidInput, UnknownSubject
+from domain.faults import Fault
 from domain.identity import Principal, Role
+from domain.site import Meter
+
+STATION_USER = "station"
 
 
 async def principal(request: Request) -> Principal:
@@ -26,7 +31,7 @@ def needs(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 
     async def check(who: Who) -> Principal:
         if not who.may(*roles):
-            raise Forbidden(f"this needs the role {' or '.join(roles)}")
+            raise Forbidden(f"this needs the role {' or '.join(roles) or Role.ADMIN}")
         return who
 
     return check
@@ -40,14 +45,57 @@ def room_for(*roles: Role) -> Callable[..., Awaitable[Account]]:
     """
 
     async def find(account_id: AccountId, who: Who, ctx: Ctx) -> Account:
-        directory = ctx.deps.directory()
-        account = directory.account(account_id)
-        if account is not None and who.may(*roles):
-            return account
-        if account is not None and who.person is not None:
-            today = ctx.deps.today()
-            if any(person.id == who.person for person in directory.occupants(account.id, today)):
-                return account
-        raise UnknownSubject(f"no room {account_id!r} that you may see")
+        return room_of(ctx.deps, who, account_id, *roles)
 
     return find
+
+
+def room_of(deps: ApiDeps, who: Principal, account_id: str, *roles: Role) -> Account:
+    """Return an account that somebody may see. Raises UnknownSubject where there is none."""
+    directory = deps.directory()
+    account = directory.account(account_id)
+    if account is not None and (who.may(*roles) or occupies(deps, who, account_id)):
+        return account
+    raise UnknownSubject(f"no room {account_id!r} that you may see")
+
+
+def occupies(deps: ApiDeps, who: Principal, account_id: str) -> bool:
+    """Say whether somebody lives in a room today."""
+    if who.person is None:
+        return False
+    occupants = deps.directory().occupants(account_id, deps.today())
+    return any(person.id == who.person for person in occupants)
+
+
+def meter_for(*roles: Role) -> Callable[..., Awaitable[Meter]]:
+    """Make a dependency that returns the meter `meter` of the path.
+
+    Holders of one of the roles may name any; an occupant only one that counts for his room today.
+    """
+
+    async def find(meter: str, who: Who, ctx: Ctx) -> Meter:
+        deps = ctx.deps
+        known = deps.site().meter(meter)
+        if known is not None and who.may(*roles):
+            return known
+        if known is not None and who.person is not None and deps.billing is not None:
+            account = deps.directory().account_of_meter(meter)
+            if account is not None and occupies(deps, who, account.id):
+                return known
+        raise UnknownSubject(f"no meter {meter!r} in the roster")
+
+    return find
+
+
+def acting(who: Principal, named: str | None) -> str:
+    """Return under which name an act is recorded: the user's own.
+
+    Only the station's token, which is nobody's own, names a person. Raises Forbidden.
+    """
+    if who.user == STATION_USER:
+        if not named:
+            raise InvalidInput([Fault("body", "name the person who does this")])
+        return named
+    if named and named != who.user:
+        raise Forbidden(f"this is recorded as done by {who.user}, not by {named}; leave it out")
+    return who.user

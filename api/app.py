@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from api.answers import Problem, ReadingsAnswer
 from api.auth import AccessGuard
+from api.balance_path import BalancePath
 from api.body_limit import BodyLimit
 from api.context import Context
 from api.deps import ApiDeps
@@ -16,7 +17,17 @@ from api.errors import PROBLEM_JSON, add_error_handlers
 from api.metrics import registry_of
 from api.orders import Orders
 from api.readiness import Readiness
-from api.routes import approvals, buses, causes, commands, health, meters, readings
+from api.routes import (
+    approvals,
+    balance,
+    buses,
+    causes,
+    commands,
+    health,
+    meters,
+    readings,
+    sign_in,
+)
 
 PREFIX = "/api/v1"
 ABOUT = """Reads every meter, says why a relay is open, and orders relays with proof.
@@ -26,12 +37,17 @@ null. Errors are `application/problem+json`. Everything but `/healthz` needs the
 _PROBLEM = {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The access token is missing or not the right one", **_PROBLEM},
+    403: {"description": "Who asks may not do this", **_PROBLEM},
     404: {"description": "No such meter or record", **_PROBLEM},
     422: {"description": "The request has faults; each is listed", **_PROBLEM},
     503: {"description": "A store, a line or the field is not available now", **_PROBLEM},
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"description": "Refused, or the key was used for another order", **_PROBLEM}
+}
+
+_LIMITED: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Tried too often; Retry-After says when again", **_PROBLEM}
 }
 
 
@@ -58,6 +74,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     _add_schemas(app)
     # The last one added is asked first: who may not ask may not send either.
     app.add_middleware(BodyLimit, most=deps.limits.body_bytes_most)
+    app.add_middleware(BalancePath, deps=deps)
     app.add_middleware(AccessGuard, deps=deps)
     return app
 
@@ -65,13 +82,16 @@ def create_app(deps: ApiDeps) -> FastAPI:
 def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
     # The guard does the checking; this tells the readers of the OpenAPI document about it.
     token = [Security(HTTPBearer(auto_error=False, description="the station's access token"))]
-    for part in (meters, readings, causes, buses):
+    for part in (meters, readings, causes, buses, balance):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=_PROBLEMS)
     ordering = [commands, approvals] if deps.approvals and deps.approve else [commands]
     for part in ordering:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
-    refusals: dict[int | str, dict[str, Any]] = {status: _PROBLEMS[status] for status in (401, 422)}
+    app.include_router(sign_in.router, prefix=PREFIX, responses=_PROBLEMS | _CONFLICT | _LIMITED)
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: _PROBLEMS[status] for status in (401, 403, 422)
+    }
     app.include_router(health.router, responses=refusals)
 
 

@@ -1,4 +1,8 @@
-"""Who may ask: a bearer token for everything but /healthz, unless a demo opened the door."""
+"""Who asks: the guard around the application finds out and tells it, or answers 401.
+
+Credentials are looked for in this order: the station's own token, a bearer token of a user, the
+cookie of a session, and last the open door of a demo on this machine.
+"""
 
 import hmac
 from http import HTTPStatus
@@ -8,46 +12,91 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import ApiDeps
 from api.errors import problem
+from api.identity.asker import LOCAL_HOSTS, Asker
 from domain.identity import Principal, Role
 
-OPEN_PATHS = frozenset({"/healthz"})
+# Open to everybody: what answers here asks for a proof of its own (a password, a provider's
+# signature) or tells nothing.
+OPEN_PATHS = frozenset({"/healthz", "/api/v1/sign-in"})
+OPEN_BELOW = ("/api/v1/sign-in/", "/api/v1/payments/notices/")
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whoever holds the station's own token, or sits at a demo's machine, may do everything.
 STATION = Principal("station", frozenset({Role.ADMIN}))
+NOBODY = Principal("", frozenset())
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="wattwarden"'}
+
+__all__ = ["LOCAL_HOSTS", "NOBODY", "STATION", "AccessGuard", "is_open"]
+
+
+def is_open(path: str) -> bool:
+    """Say whether a path is answered to everybody."""
+    return path in OPEN_PATHS or path.startswith(OPEN_BELOW)
 
 
 class AccessGuard:
     """Middleware around the whole application, so that no page is forgotten.
 
     The token is compared in constant time. What is open without one is open only to requests
-    that name this machine as their host: a web page elsewhere can't lead a browser to it.
+    that name this machine as their host: a web page elsewhere can't lead a browser to it. A write
+    that comes with a session's cookie must bring the session's CSRF token too.
     """
 
     def __init__(self, app: ASGIApp, deps: ApiDeps) -> None:
-        self._app = app
+        self._app, self._identity = app, deps.identity
         self._token = deps.access_token.encode()
         self._open_reads, self._open_writes = deps.open_reads, deps.open_writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through or answer 401 with what to do."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._may_pass(scope):
-            scope["principal"] = STATION
+        """Let a request through with its principal, or answer 401 or 403 with what to do."""
+        if scope["type"] != "http":
+            scope["principal"] = NOBODY
             await self._app(scope, receive, send)
             return
-        await self._refusal(scope)(scope, receive, send)
+        asker = Asker.of(scope)
+        scope["asker"] = asker
+        refusal = self._judge(scope, asker)
+        await (self._app if refusal is None else refusal)(scope, receive, send)
 
-    def _may_pass(self, scope: Scope) -> bool:
-        if self._token and hmac.compare_digest(_bearer(scope), self._token):
-            return True
-        is_open = self._open_reads if scope["method"] in READS else self._open_writes
-        return is_open and _host(scope) in LOCAL_HOSTS
+    def _judge(self, scope: Scope, asker: Asker) -> Response | None:
+        """Put the principal into the scope; return the answer where there is none."""
+        found = self._by_token(asker)
+        reads = scope["method"] in READS
+        if found is None and self._identity is not None and not asker.bearer and asker.cookies:
+            by_cookie = self._identity.by_cookie(asker)
+            if by_cookie is not None:
+                found, session = by_cookie
+                if not reads and not self._identity.has_csrf_token(asker, session):
+                    # Signing in again must not fail because of a session that is still there.
+                    if not is_open(scope["path"]):
+                        return _forged()
+                    found = None
+        if found is None and (self._open_reads if reads else self._open_writes) and asker.is_local:
+            found = STATION
+        if is_open(scope["path"]):
+            if not reads and asker.is_elsewhere(self._public_netloc()):
+                return _forged()
+            scope["principal"] = found or NOBODY
+            return None
+        scope["principal"] = found
+        return self._refusal(asker) if found is None else None
 
-    def _refusal(self, scope: Scope) -> Response:
-        if self._token:
+    def _by_token(self, asker: Asker) -> Principal | None:
+        token = asker.bearer
+        if not token:
+            return None
+        if self._token and hmac.compare_digest(token.encode("latin-1"), self._token):
+            return STATION
+        return self._identity.by_bearer(token) if self._identity is not None else None
+
+    def _public_netloc(self) -> str:
+        return self._identity.public_netloc if self._identity is not None else ""
+
+    def _refusal(self, asker: Asker) -> Response:
+        if self._token or self._identity is not None:
             words = "send the header Authorization: Bearer <access token>"
-            if _bearer(scope):
+            if self._identity is not None:
+                words = f"sign in (POST /api/v1/sign-in), or {words}"
+            if asker.bearer:
                 words = f"the access token is not the right one; {words}"
         else:
             words = (
@@ -60,17 +109,9 @@ class AccessGuard:
         return problem(HTTPStatus.UNAUTHORIZED, "Access token needed", words, headers=CHALLENGE)
 
 
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for key, value in scope["headers"] if key == name), b"")
-
-
-def _bearer(scope: Scope) -> bytes:
-    kind, _, token = _header(scope, b"authorization").partition(b" ")
-    return token.strip() if kind.lower() == b"bearer" else b""
-
-
-def _host(scope: Scope) -> str:
-    host = _header(scope, b"host").decode("latin-1").lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _forged() -> Response:
+    words = (
+        "a write by a browser needs the header X-CSRF-Token with the session's token"
+        " (GET /api/v1/me tells it), sent from this station's own pages"
+    )
+    return problem(HTTPStatus.FORBIDDEN, "CSRF token needed", words)

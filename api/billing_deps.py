@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from billing.board import BalanceBoard
 from billing.model import Directory
 from domain.books import Books
 
@@ -12,3 +13,4 @@ class BillingDeps:
 
     books: Books
     directory: Directory
+    board: BalanceBoard | None = None

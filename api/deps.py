@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.billing_deps import BillingDeps
+from api.identity.service import Identity
 from billing.model import Directory
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt
@@ -123,6 +124,13 @@ class ApiDeps:
     version: str = "0"
     limits: ApiLimits = field(default_factory=ApiLimits)
     billing: BillingDeps | None = None
+    identity: Identity | None = None
+
+    def people(self) -> Identity:
+        """Return the users and sign-ins. Raises UnknownSubject where the station has none."""
+        if self.identity is None:
+            raise UnknownSubject("this station has no users; it has its access token alone")
+        return self.identity
 
     def directory(self) -> Directory:
         """Return the directory of accounts. Raises UnknownSubject where no money is kept."""

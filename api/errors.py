@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import structlog
@@ -10,17 +11,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.identity.refusals import SignInRefused
 from domain.books import EntryRefused
 from domain.errors import (
     CommandRefused,
     Forbidden,
     InvalidInput,
     LinkDown,
+    RateLimited,
     StoreUnavailable,
     StreamFull,
     UnknownSubject,
     WattwardenError,
 )
+from domain.users import AlreadyThere
 
 log = structlog.get_logger("api")
 
@@ -37,7 +41,10 @@ STATUS: Mapping[type[WattwardenError], tuple[HTTPStatus, str]] = {
     InvalidInput: (HTTPStatus.UNPROCESSABLE_ENTITY, "Input has faults"),
     CommandRefused: (HTTPStatus.CONFLICT, "Command refused"),
     EntryRefused: (HTTPStatus.CONFLICT, "The books refuse this"),
+    AlreadyThere: (HTTPStatus.CONFLICT, "There already"),
     Forbidden: (HTTPStatus.FORBIDDEN, "Not allowed"),
+    SignInRefused: (HTTPStatus.UNAUTHORIZED, "Sign-in refused"),
+    RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "Tried too often"),
     StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "A store is not available"),
     StreamFull: (HTTPStatus.SERVICE_UNAVAILABLE, "The spool is full"),
     LinkDown: (HTTPStatus.SERVICE_UNAVAILABLE, "A line is down"),
@@ -84,6 +91,8 @@ async def _on_purpose(_: Request, error: Exception) -> JSONResponse:
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(ceil(error.retry_after_s))
     faults = error.faults if isinstance(error, InvalidInput) else ()
     errors = [
         {"where": fault.source, "message": fault.message, "subject": fault.subject}

@@ -49,6 +49,25 @@ class EventKind(StrEnum):
     CLOCK_JUMP = "clock-jump"
     SERVICE_STARTED = "service-started"
     SERVICE_STOPPED = "service-stopped"
+    ARREARS_HELD = "arrears-held"
+    MESSAGE_FAILED = "message-failed"
+    MESSAGES_STALLED = "messages-stalled"
+    MESSAGES_BACK = "messages-back"
+    PAYMENT_HELD = "payment-held"
+    PAYMENT_SUSPENDED = "payment-suspended"
+    PAYMENT_NOTICES_REFUSED = "payment-notices-refused"
+    PAYMENT_CHANNEL_DOWN = "payment-channel-down"
+    PAYMENT_CHANNEL_BACK = "payment-channel-back"
+    REFUND = "refund"
+    REFUND_STUCK = "refund-stuck"
+    CASH_SHIFT = "cash-shift"
+    CASH_VOIDED = "cash-voided"
+    STATEMENT_DIFFERS = "statement-differs"
+    USER_CHANGED = "user-changed"
+    SIGN_IN_FLOOD = "sign-in-flood"
+    TOKEN_REUSED = "token-reused"  # noqa: S105 - the name of a kind
+    APPEAL_FILED = "appeal-filed"
+    APPEAL_ANSWERED = "appeal-answered"
 
 
 @dataclass(frozen=True, slots=True)

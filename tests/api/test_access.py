@@ -175,6 +175,7 @@ def test_every_error_class_has_its_status():
         known.LinkDown("x"): 503,
         Busy("x"): 503,
         known.Forbidden("x"): 403,
+        known.RateLimited("x", 1.0): 429,
         known.WattwardenError("x"): 503,
     }
     assert {type(error): status_of(error)[0] for error in statuses} == {

@@ -1,0 +1,1 @@
+"""Who is asking: users, passwords, sessions, tokens, single sign-on, limits on tries."""
