@@ -23,8 +23,8 @@ from simulator.modbus import (
     write_reply,
 )
 from simulator.model import Demand, LoadSource
-from simulator.prepaid import MeterPurse
 from simulator.packing import Value
+from simulator.prepaid import MeterPurse
 from simulator.registers import Effect, RegisterMap
 
 DEMAND_KEPT_S = 0.1  # a meter measures over some cycles: reads closer than this see the same
@@ -60,7 +60,8 @@ class VirtualMeter:
     """One meter on a simulated bus.
 
     `energy_wh` is what the counter shows at first, `balance_minor` the balance held in the meter
-    (`price_minor_per_kwh` is what it takes for energy by itself), `relay_travel_s` how long the contacts take (default: half of the profile's settling time).
+    (`price_minor_per_kwh` is what it takes for energy by itself), `relay_travel_s` how long the
+    contacts take (default: half of the profile's settling time).
     Times are campus seconds and never fall; one that does is taken as the latest so far.
     """
 
