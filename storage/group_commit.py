@@ -124,7 +124,17 @@ class GroupWriter(Generic[C]):
         else:
             self._last_failed = False
             for job, result in zip(group, results, strict=True):
-                job.future.set_result(job.after(result))
+                self._finish(job, result)
+
+    def _finish(self, job: _Job[C], result: Any) -> None:
+        try:
+            answer = job.after(result)
+        except Exception as error:
+            # It is durable; a bug behind it must not stop the thread that writes for all.
+            log.exception("what follows a commit failed")
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(answer)
 
     def _attempt(self, group: Sequence[_Job[C]]) -> list[Any]:
         for wait_s in (*self._retry_waits_s, None):

@@ -19,7 +19,8 @@ from domain.books import (
 from domain.clock import Clock, SystemClock
 from storage.books import money_reader
 from storage.books.account_rows import close_account, open_accounts
-from storage.books.book_memory import BookMemory
+from storage.books.book_memory import AccountState, BookMemory
+from storage.books.money_statements import fetch, statements
 from storage.books.post_queue import PostQueue
 from storage.books.posting import Request, book
 from storage.ledger.sql_ledger import SqlLedger
@@ -63,6 +64,16 @@ class BooksTransaction:
         """Close an account whose balance is 0. Raises EntryRefused, AccountUnknown."""
         close_account(self.connection, account)
         self.opened.add(account)
+
+    def stand_still(self) -> None:
+        """Keep other writers out until this job's end, so that what it reads stays true."""
+        fetch(self.connection, statements(self.connection).head)
+
+    def changed_accounts(self) -> Mapping[str, AccountState]:
+        """Return the accounts this job opened or closed, as it leaves them."""
+        if not self.opened:
+            return {}
+        return money_reader.accounts(self.connection, names=sorted(self.opened))
 
     def balance(self, account: str) -> int | None:
         """Return an account's balance as this transaction sees it, or None where it is unknown."""
@@ -138,15 +149,16 @@ class SqlBooks:
         # What is posted from now on is to come after this job, which may open its accounts.
         self._queue.seal()
 
-        def run(connection: Connection) -> tuple[T, BooksTransaction]:
+        def run(connection: Connection) -> tuple[T, list[Posted], Mapping[str, AccountState]]:
             tx = BooksTransaction(connection, self._clock.now())
-            return work(tx), tx
+            tx.stand_still()
+            result = work(tx)
+            return result, tx.posted, tx.changed_accounts()
 
-        def settle(outcome: tuple[T, BooksTransaction]) -> T:
-            result, tx = outcome
-            if tx.opened:
-                self._memory.reload(tx.opened)
-            self._memory.follow(tx.posted)
+        def settle(outcome: tuple[T, list[Posted], Mapping[str, AccountState]]) -> T:
+            result, posted, accounts = outcome
+            self._memory.take_over(accounts)
+            self._memory.follow(posted)
             return result
 
         return self._ledger.transact(run, after=settle)

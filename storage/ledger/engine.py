@@ -1,4 +1,4 @@
-"""Connections to the ledger's database: one that writes, a few that only read. SQLite for now."""
+"""Connections to an SQLite ledger: one that writes, a few that only read."""
 
 import json
 import os
@@ -14,25 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from domain.errors import InvalidInput
-from domain.faults import Fault
-
 READERS_MOST = 8
 READER_WAIT_S = 10.0
 
 Connect = Callable[[Path, bool], Any]
-
-
-def database_file(url: str) -> Path:
-    """Return the file a ledger URL names. Raises InvalidInput with what is allowed."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise InvalidInput([Fault("ledger_url", f"must be sqlite:///FILE ({error})")]) from error
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.query:
-        message = f"must be sqlite:///FILE without options (given: {parsed.render_as_string()})"
-        raise InvalidInput([Fault("ledger_url", message)])
-    return Path(parsed.database)
 
 
 def connect(file: Path, writes: bool) -> sqlite3.Connection:

@@ -1,6 +1,5 @@
 """The Ledger on an SQL database."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -19,12 +18,11 @@ from domain.events import Event, EventKind
 from domain.policy import Policy
 from domain.ports import JournalRow, KeepPower, Restore
 from domain.site import Site
-from storage.file_lock import FileLock
 from storage.group_commit import GroupWriter
 from storage.ledger import reader, writer
-from storage.ledger.engine import Connect, connect, database_file, reading_engine, writing_engine
+from storage.ledger.database import open_database
+from storage.ledger.engine import Connect, connect
 from storage.ledger.upgrade import upgrade
-from storage.sqlite_errors import Trouble, in_words, trouble_of
 
 WRITE_WITHIN_S = 60.0
 PROBE_WITHIN_S = 2.0
@@ -33,11 +31,14 @@ R = TypeVar("R")
 
 
 class SqlLedger:
-    """Ledger in one SQLite file, whose tables are brought up to date when it is opened.
+    """Ledger in an SQLite file or a PostgreSQL database, whose tables are brought up to date when
+    it is opened.
 
-    One process writes: a second opener is refused with StoreUnavailable. `busy_s` bounds the wait
-    for another program's lock, `retry_waits_s` the tries after a full or locked disk. A damaged
-    file is refused, not mended: it is the audit trail, and a copy has to be restored by a person.
+    One process writes: a second opener is refused with StoreUnavailable, but where `lone` is off
+    (PostgreSQL only; the books stay right with several writers, their memory does not).
+    `busy_s` bounds the wait for another program's lock, `retry_waits_s` the tries after an outage,
+    a full or locked disk. Damage is refused, not mended: this is the audit trail, and a copy has
+    to be restored by a person.
     """
 
     def __init__(
@@ -48,22 +49,19 @@ class SqlLedger:
         busy_s: float = 5.0,
         retry_waits_s: tuple[float, ...] = (0.1, 0.5),
         open_connection: Connect = connect,
+        lone: bool = True,
     ) -> None:
         self._clock = clock or SystemClock()
-        self.file = database_file(url)
-        self._lock = FileLock(self.file)
+        self.database = open_database(url, busy_s, open_connection, lone=lone)
         try:
-            self._writing = writing_engine(self.file, busy_s, open_connection)
-            with self._explained("opened"), self._writing.begin() as connection:
+            with self._explained("opened"), self.database.transaction() as connection:
                 upgrade(connection)
-            self._reading = reading_engine(self.file, busy_s, open_connection)
         except BaseException:
-            self._writing.dispose()
-            self._lock.release()
+            self.database.close()
             raise
         self._writer: GroupWriter[Connection] = GroupWriter(
             "ledger",
-            self._writing.begin,
+            self.database.transaction,
             self._explain,
             retry_waits_s=retry_waits_s,
             jobs_a_group=500,
@@ -220,39 +218,30 @@ class SqlLedger:
     def close(self) -> None:
         """Write what waits and close; the writing connection goes last and empties the log."""
         self._writer.close()
-        self._reading.dispose()
-        self._writing.dispose()
-        self._lock.release()
+        self.database.close()
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         return self._writer.run(work, WRITE_WITHIN_S, lambda result: result)
 
     def _read(self, query: Callable[[Connection], T]) -> T:
-        with self._explained("read"), self._reading.begin() as connection:
+        with self._explained("read"), self.database.reading.begin() as connection:
             return query(connection)
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as error:
-            raise self._explain(error, verb) from error
+        except Exception as error:
+            explained = self._explain(error, verb)
+            if explained is error:
+                raise
+            raise explained from error
 
     def _explain(self, error: Exception, verb: str = "written") -> Exception:
         """Turn the driver's errors into StoreUnavailable; a bug stays what it is."""
         if isinstance(error, sa.exc.TimeoutError):
             return StoreUnavailable("too many reads of the ledger wait already")
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if not isinstance(cause, sqlite3.Error | OSError):
-            return error
-        trouble = trouble_of(cause)
-        if trouble is Trouble.DAMAGE:
-            return StoreUnavailable(
-                f"the ledger {self.file} is damaged ({cause}): restore it from a copy"
-            )
-        if trouble is Trouble.OUTAGE or isinstance(cause, OSError):
-            return StoreUnavailable(f"the ledger {self.file} can't be {verb}: {in_words(cause)}")
-        return error
+        return self.database.explain(error, verb)
 
 
 def _unchanged(result: T) -> T:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -11,12 +12,17 @@ from sqlalchemy import Connection
 import storage.migrations
 from domain.errors import StoreUnavailable
 
+UPGRADE_LOCK = 0x57_41_54_54_55_50
+
 
 def upgrade(connection: Connection) -> None:
     """Run the steps that are missing, inside the connection's transaction.
 
     Raises StoreUnavailable where the ledger was written by a newer program.
     """
+    if connection.dialect.name == "postgresql":
+        # Two programs that open an empty database at once take turns.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
     config = configuration()
     scripts = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()

@@ -146,14 +146,14 @@ def test_the_database_itself_refuses_to_change_the_audit_trail(ledger, ledger_fi
 
 def test_reads_run_on_connections_that_can_not_write(ledger):
     with (
-        ledger._reading.begin() as connection,
+        ledger.database.reading.begin() as connection,
         pytest.raises(sa.exc.OperationalError, match="readonly"),
     ):
         connection.execute(sa.text("DELETE FROM cause"))
 
 
 def test_every_commit_is_synced_and_the_log_is_used(ledger):
-    with ledger._writing.begin() as connection:
+    with ledger.database.writing.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 

@@ -64,7 +64,7 @@ def _create_accounts() -> None:
         sa.Column("only", sa.Integer, primary_key=True, nullable=False, autoincrement=False),
         sa.Column("number", _BIG, nullable=False),
         sa.Column("hash", sa.String, nullable=False),
-        sa.CheckConstraint("only = 1", name="book_head_only"),
+        sa.CheckConstraint('"only" = 1', name="book_head_only"),
     )
     op.bulk_insert(head, [{"only": 1, "number": 0, "hash": "0" * 64}])
 
