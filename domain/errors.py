@@ -39,3 +39,11 @@ class UnknownSubject(WattwardenError):
 
 class Forbidden(WattwardenError):
     """Who asks may not do this."""
+
+
+class RateLimited(WattwardenError):
+    """Asked for more often than allowed; `retry_after_s` is when to ask again."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
