@@ -47,6 +47,11 @@ class EventKind(StrEnum):
     RECORD_DAMAGED = "record-damaged"
     RECORD_REJECTED = "record-rejected"
     CLOCK_JUMP = "clock-jump"
+    PURCHASE_CONFIRMED = "purchase-confirmed"
+    PURCHASE_REFUSED = "purchase-refused"
+    PURCHASE_UNKNOWN = "purchase-unknown"
+    PREPAID_DIFFERENCE = "prepaid-difference"
+    TOKEN_GUESSES = "token-guesses"
     SERVICE_STARTED = "service-started"
     SERVICE_STOPPED = "service-stopped"
     ARREARS_HELD = "arrears-held"
@@ -68,6 +73,15 @@ class EventKind(StrEnum):
     TOKEN_REUSED = "token-reused"  # noqa: S105 - the name of a kind
     APPEAL_FILED = "appeal-filed"
     APPEAL_ANSWERED = "appeal-answered"
+    ACCOUNT_OPENED = "account-opened"
+    ACCOUNT_CHANGED = "account-changed"
+    ACCOUNT_CLOSED = "account-closed"
+    PEOPLE_CHANGED = "people-changed"
+    OCCUPANCY_CHANGED = "occupancy-changed"
+    ROOM_MOVED = "room-moved"
+    METER_ATTACHED = "meter-attached"
+    MONEY_REQUESTED = "money-requested"
+    MONEY_DECIDED = "money-decided"
 
 
 @dataclass(frozen=True, slots=True)
