@@ -1,1 +1,1 @@
-"""Reports for finance: functions from the books to tables, and their printed forms."""
+"""Reports for finance: pure folds over the books, and the writers that print them."""

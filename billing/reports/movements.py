@@ -1,0 +1,148 @@
+"""Entries that finance wants to see one by one: refunds, transfers, adjustments, late ones."""
+
+from collections.abc import Iterable
+
+from billing.reports.model import Cell, Column, Kind, Table, count, moment, money, name, text
+from billing.reports.recharges import channel_of
+from billing.reports.scan import Scan
+from domain.books import EntryKind, Leg, Posted
+
+_TILL = ("clearing:", "cash:")
+
+
+def refunds(scan: Scan) -> Table:
+    """List every refund: to whom, by which channel, who asked, who approved, why."""
+    columns = (
+        text("number"),
+        moment("booked_at"),
+        text("account"),
+        name("channel"),
+        text("reference"),
+        text("requested_by"),
+        text("approved_by"),
+        text("reason"),
+        money("amount"),
+    )
+    rows = [
+        (
+            str(posted.number),
+            posted.booked_at,
+            _accounts(posted, down=True),
+            ", ".join(channel_of(leg.account) for leg in _tills(posted)),
+            posted.entry.reference,
+            *_people(posted),
+            posted.entry.description,
+            sum(leg.amount for leg in _tills(posted)),
+        )
+        for posted in scan.of_kind(EntryKind.REFUND)
+    ]
+    return Table(columns, rows)
+
+
+def transfers(scan: Scan) -> Table:
+    """List transfers and room moves: from, to, how much, who asked and who approved."""
+    columns = (
+        text("number"),
+        moment("booked_at"),
+        name("entry_kind"),
+        text("from_account"),
+        text("to_account"),
+        text("reference"),
+        text("requested_by"),
+        text("approved_by"),
+        text("reason"),
+        money("amount"),
+    )
+    rows = [
+        (
+            str(posted.number),
+            posted.booked_at,
+            posted.entry.kind.value,
+            _accounts(posted, down=True),
+            _accounts(posted, down=False),
+            posted.entry.reference,
+            *_people(posted),
+            posted.entry.description,
+            sum(leg.amount for leg in _money(posted) if leg.amount > 0),
+        )
+        for posted in scan.of_kind(EntryKind.TRANSFER, EntryKind.ROOM_MOVE)
+    ]
+    return Table(columns, rows)
+
+
+def adjustments(scan: Scan) -> Table:
+    """List adjustments, reversals and opening entries, one row an account moved."""
+    columns = (
+        text("number"),
+        moment("booked_at"),
+        moment("happened_at"),
+        name("entry_kind"),
+        text("book"),
+        text("reference"),
+        text("requested_by"),
+        text("approved_by"),
+        text("reason"),
+        money("amount"),
+        Column("energy", Kind.ENERGY),
+    )
+    kinds = (EntryKind.ADJUSTMENT, EntryKind.REVERSAL, EntryKind.OPENING)
+    rows = [row for posted in scan.of_kind(*kinds) for row in _legs(posted)]
+    return Table(columns, rows)
+
+
+def late(scan: Scan) -> Table:
+    """Count, by kind, what had happened before the period but was booked in it."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            kind.value,
+            tally.entries,
+            None if kind in _FREE else tally.amount,
+            tally.amount if kind in _FREE else None,
+        )
+        for kind, tally in sorted(scan.late.items())
+    ]
+    columns = (name("entry_kind"), count("entries"), money("amount"), Column("free", Kind.ENERGY))
+    return Table(columns, rows)
+
+
+_FREE = (EntryKind.FREE_GRANT, EntryKind.FREE_USE, EntryKind.FREE_EXPIRY)
+
+
+def _legs(posted: Posted) -> Iterable[tuple[Cell, ...]]:
+    for leg in posted.entry.legs:
+        in_wh = leg.account.startswith("free:")
+        yield (
+            str(posted.number),
+            posted.booked_at,
+            posted.entry.time,
+            posted.entry.kind.value,
+            leg.account,
+            posted.entry.reference,
+            *_people(posted),
+            posted.entry.description,
+            None if in_wh else leg.amount,
+            leg.amount if in_wh else None,
+        )
+
+
+def _people(posted: Posted) -> tuple[str, str]:
+    """Return who asked and who approved, as far as the entry says."""
+    details = posted.entry.details
+    asked = details.get("requested_by") or posted.entry.actor
+    return str(asked), str(details.get("approved_by") or "")
+
+
+def _money(posted: Posted) -> list[Leg]:
+    return [leg for leg in posted.entry.legs if not leg.account.startswith("free:")]
+
+
+def _tills(posted: Posted) -> list[Leg]:
+    return [leg for leg in posted.entry.legs if leg.account.startswith(_TILL)]
+
+
+def _accounts(posted: Posted, *, down: bool) -> str:
+    return ", ".join(
+        leg.account.removeprefix("room:")
+        for leg in _money(posted)
+        if (leg.amount < 0) is down and not leg.account.startswith(_TILL)
+    )
