@@ -87,14 +87,14 @@ def meter_for(*roles: Role) -> Callable[..., Awaitable[Meter]]:
     return find
 
 
-def acting(who: Principal, named: str | None) -> str:
+def acting(who: Principal, named: str | None, where: str) -> str:
     """Return under which name an act is recorded: the user's own.
 
     Only the station's token, which is nobody's own, names a person. Raises Forbidden.
     """
     if who.user == STATION_USER:
         if not named:
-            raise InvalidInput([Fault("body", "name the person who does this")])
+            raise InvalidInput([Fault(where, "is required")])
         return named
     if named and named != who.user:
         raise Forbidden(f"this is recorded as done by {who.user}, not by {named}; leave it out")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from api.formats import Format
 from domain.causes import CauseKind
-from domain.commands import Action
+from domain.commands import Action, by_occupant
 from domain.events import EventKind
 from domain.ports import Resolution
 from domain.site import RoomKind
@@ -34,6 +34,8 @@ def parse_moment(value: object) -> datetime:
 
 
 def _person(name: str) -> str:
+    if by_occupant(name):
+        raise ValueError(f"{name!r} is how orders of occupants are recorded; give a person's name")
     if name.casefold() in OWN_NAMES:
         raise ValueError(f"{name!r} is what the station calls itself; give the name of a person")
     return name
@@ -112,11 +114,15 @@ class CommandBody(_Strict):
     meter: MeterName
     action: Action
     reason: Words
-    requested_by: Person
+    requested_by: Annotated[
+        Person | None, Field(description="needed with the station's token; else it is the user")
+    ] = None
 
 
 class ApprovalBody(_Strict):
     """A second person's yes to what is held back."""
 
-    approved_by: Person
+    approved_by: Annotated[
+        Person | None, Field(description="needed with the station's token; else it is the user")
+    ] = None
     reason: Words

@@ -19,7 +19,7 @@ from control.desired import (
 from control.restores import day_start, plan_restore
 from control.standing import Standing
 from domain.causes import CauseKind, RuleMode, TripCause, Verdict
-from domain.commands import Command
+from domain.commands import Command, by_occupant
 from domain.errors import StoreUnavailable
 from domain.events import Event, EventKind, Severity
 from domain.ports import KeepPower, Restore
@@ -187,7 +187,10 @@ class Book:
         """Raise the manual cause of a person's trip, or give the one that holds its new end."""
         held = [c for c in standing.causes.values() if c.kind is CauseKind.MANUAL and not c.shadow]
         if held:
-            cause = replace(held[0], until=until, reason=command.reason)
+            # Whoever trips a meter that was tripped already takes it over: it is his to end.
+            cause = replace(
+                held[0], until=until, reason=command.reason, raised_by=command.requested_by
+            )
         else:
             cause = TripCause(
                 id=command.cause_id or new_id(),
@@ -294,6 +297,13 @@ class Book:
             ]
             if gone or demoted:
                 await self.clear(standing, gone + demoted, "policy", "the policy has changed")
+
+
+def may_end(cause: TripCause, who: str) -> bool:
+    """Say whether a person's close ends a cause; an occupant's only what occupants have opened."""
+    if by_occupant(who):
+        return cause.kind is CauseKind.MANUAL and not cause.shadow and by_occupant(cause.raised_by)
+    return clears_by_operator(cause)
 
 
 def clears_by_operator(cause: TripCause) -> bool:

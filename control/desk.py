@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from control.book import Book, clears_by_operator
+from control.book import Book, clears_by_operator, may_end
 from control.carrier import Carrier
 from control.core import Core, new_id
 from control.desired import holding, suspended
@@ -17,7 +17,7 @@ from control.limits import Approval
 from control.proofs import done_event, receipt_of, sent_event
 from control.standing import Standing, Ticket
 from domain.causes import CauseKind, TripCause
-from domain.commands import Action, Command, Receipt, ReceiptStatus
+from domain.commands import Action, Command, Receipt, ReceiptStatus, by_occupant
 from domain.errors import CommandRefused, UnknownSubject
 from domain.events import Event, EventKind, Severity
 from domain.ports import KeepPower
@@ -213,6 +213,9 @@ class Desk:
         known = await self._known(standing, command) if is_own_id else None
         if known is not None:
             return known
+        if by_occupant(command.requested_by):
+            # Of his own room alone, and counted where he asks: the office's orders come first.
+            return await self._carry(standing, command, until)
         limit, now_s = self._core.policy.control.trips_per_min, self._core.clock.monotonic()
         if self._core.by_hand.has_room(command.id, limit, now_s):
             self._core.by_hand.take(command.id, now_s)
@@ -273,6 +276,10 @@ class Desk:
         manual = [
             c for c in standing.causes.values() if c.kind is CauseKind.MANUAL and not c.shadow
         ]
+        others = [c for c in manual if not by_occupant(c.raised_by)]
+        if others and by_occupant(command.requested_by):
+            refusal = f"opened by hand already, by {others[0].raised_by}: {others[0].reason}"
+            return command.sealed(self._seal_key), refusal
         cause_id = manual[0].id if manual else command.cause_id
         command = replace(command, cause_id=cause_id).sealed(self._seal_key)
         await self._book.raise_manual(standing, command, until, sent_event(self._core, command))
@@ -280,7 +287,7 @@ class Desk:
 
     async def _close(self, standing: Standing, command: Command) -> str:
         causes = list(standing.causes.values())
-        ended = [cause for cause in causes if clears_by_operator(cause)]
+        ended = [cause for cause in causes if may_end(cause, command.requested_by)]
         left = self._held_without(standing, ended)
         rows = [command] if left else [command, sent_event(self._core, command)]
         await self._book.clear(standing, ended, command.requested_by, command.reason, *rows)

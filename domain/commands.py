@@ -9,6 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+# An order by somebody who lives in the room is recorded under his user's name after this word.
+OCCUPANT = "occupant "
+
 
 class Action(StrEnum):
     """What a command does to a relay. Close, keep power and release are three different things."""
@@ -26,6 +29,11 @@ class ReceiptStatus(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
+
+
+def by_occupant(who: str) -> bool:
+    """Say whether a name in the audit trail is that of somebody in his own room."""
+    return who.startswith(OCCUPANT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from api.access import needs
 from api.answers import BusAnswer, BusList
 from api.context import Deps
 from api.deps import BusStats
+from domain.identity import Role
 from domain.site import Bus
 
-router = APIRouter(tags=["buses"])
+router = APIRouter(tags=["buses"], dependencies=[Depends(needs(Role.OPERATOR, Role.FACILITIES))])
 
 
 @router.get("/buses", summary="Health of every bus")

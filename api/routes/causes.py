@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from api.access import needs
 from api.answers import CauseAnswer, CauseList, EventAnswer, EventList
 from api.context import Deps, known_or_found
 from api.params import CauseQuery, EventQuery
 from domain.errors import UnknownSubject
+from domain.identity import Role
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(needs(Role.OPERATOR, Role.FACILITIES))])
 
 
 @router.get("/causes", summary="Trip causes with their evidence", tags=["causes"])

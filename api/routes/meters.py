@@ -2,17 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from api.access import meter_for, needs
 from api.answers import LatestAnswer, LatestList, MeterAnswer, MeterList
-from api.context import Deps, known_meter
+from api.context import Deps
 from api.params import MeterQuery
+from domain.identity import Role
 from domain.site import Meter, Site
 
 router = APIRouter(tags=["meters"])
 
+READERS = (Role.OPERATOR, Role.FACILITIES, Role.ANALYST, Role.FINANCE)
+LISTED = [Depends(needs(*READERS))]
+OneMeter = Annotated[Meter, Depends(meter_for(*READERS))]
 
-@router.get("/meters", summary="Meters of the roster")
+
+@router.get("/meters", summary="Meters of the roster", dependencies=LISTED)
 def list_meters(query: Annotated[MeterQuery, Query()], deps: Deps) -> MeterList:
     """Give the meters that fit all filters, in roster order."""
     found = fitting(deps.site(), query)
@@ -21,12 +27,12 @@ def list_meters(query: Annotated[MeterQuery, Query()], deps: Deps) -> MeterList:
 
 
 @router.get("/meters/{meter}", summary="One meter of the roster")
-def get_meter(meter: str, deps: Deps) -> MeterAnswer:
-    """Give one meter."""
-    return MeterAnswer.of(known_meter(deps.site(), meter))
+def get_meter(meter: OneMeter) -> MeterAnswer:
+    """Give one meter; to an occupant that of his own room."""
+    return MeterAnswer.of(meter)
 
 
-@router.get("/latest", summary="Latest values of meters")
+@router.get("/latest", summary="Latest values of meters", dependencies=LISTED)
 def list_latest(query: Annotated[MeterQuery, Query()], deps: Deps) -> LatestList:
     """Give the last value that was really read of each quantity, with its time and age."""
     found = fitting(deps.site(), query)
@@ -37,9 +43,9 @@ def list_latest(query: Annotated[MeterQuery, Query()], deps: Deps) -> LatestList
 
 
 @router.get("/meters/{meter}/latest", summary="Latest values of one meter")
-def get_latest(meter: str, deps: Deps) -> LatestAnswer:
+def get_latest(meter: OneMeter, deps: Deps) -> LatestAnswer:
     """Give the last value that was really read of each quantity, with its time and age."""
-    name = known_meter(deps.site(), meter).name
+    name = meter.name
     rows = deps.latest([name]) or [{"meter": name, "time": None, "quality": None, "values": {}}]
     return LatestAnswer.of(rows[0], deps.clock.now())
 

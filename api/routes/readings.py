@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
+from api.access import needs
 from api.context import Deps, known_meter
 from api.encode import encode, file_name
 from api.formats import MEDIA, Format, choose_format
 from api.params import ReadingsQuery
 from api.readings import check_rows, plan_readings, read_pieces
+from domain.identity import Role
 
 router = APIRouter(tags=["readings"])
 
@@ -32,6 +34,7 @@ SHAPES: dict[int | str, dict[str, Any]] = {
     summary="Readings of a meter over a range",
     responses=SHAPES,
     response_class=StreamingResponse,
+    dependencies=[Depends(needs(Role.ANALYST, Role.OPERATOR, Role.FACILITIES))],
 )
 def get_readings(
     meter: str,
