@@ -5,7 +5,15 @@ from storage.books import (
     message_tables,
     money_tables,
     payment_tables,
+    prepaid_tables,
     users_tables,
 )
 
-__all__ = ["directory_tables", "message_tables", "money_tables", "payment_tables", "users_tables"]
+__all__ = [
+    "directory_tables",
+    "message_tables",
+    "money_tables",
+    "payment_tables",
+    "prepaid_tables",
+    "users_tables",
+]

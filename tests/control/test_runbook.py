@@ -10,13 +10,14 @@ import pytest
 from domain.events import EventKind
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("collector", "rules", "control", "storage", "app", "api")
+PACKAGES = ("collector", "rules", "control", "storage", "app", "api", "billing", "alerts")
 RULE_MODULES = ("malignant", "overpower", "schedule", "shed", "tamper")
 # These say that something was done or is over; nobody has to do anything about them.
 NEVER_AN_ALARM = {
     EventKind.METER_BACK,
     EventKind.BUS_BACK,
     EventKind.STORE_BACK,
+    EventKind.MESSAGES_BACK,
     EventKind.CAUSE_CLEARED,
     EventKind.COMMAND_SENT,
     EventKind.COMMAND_DONE,
