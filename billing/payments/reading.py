@@ -1,0 +1,74 @@
+"""Reading what providers send: JSON objects with the fields that are needed, amounts, times."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from domain.money import AMOUNT_MOST_MINOR, MINOR_PER_UNIT
+
+
+class Unreadable(ValueError):
+    """Something that a provider sent is not what its rules say."""
+
+
+def json_object(body: bytes | str) -> dict[str, Any]:
+    """Read a JSON object. Raises Unreadable."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("not JSON") from error
+    if not isinstance(value, dict):
+        raise Unreadable("not a JSON object")
+    return value
+
+
+def text_of(fields: Mapping[str, Any], name: str) -> str:
+    """Return a text that must be there. Raises Unreadable."""
+    value = fields.get(name)
+    if not isinstance(value, str) or not value or len(value) > 256:
+        raise Unreadable(f"{name} is missing or no text")
+    return value
+
+
+def minor_of(fields: Mapping[str, Any], name: str) -> int:
+    """Return a whole amount in fen. Raises Unreadable."""
+    value = fields.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Unreadable(f"{name} is missing or no whole number")
+    return value
+
+
+def yuan_of(fields: Mapping[str, Any], name: str) -> int:
+    """Return an amount written in yuan, such as "12.34", in fen. Raises Unreadable."""
+    return yuan_minor(str(fields.get(name, "")), name)
+
+
+def yuan_minor(text: str, name: str = "amount") -> int:
+    """Return an amount written in yuan in fen. Raises Unreadable."""
+    try:
+        minor = Decimal(text) * MINOR_PER_UNIT
+    except InvalidOperation as error:
+        raise Unreadable(f"{name} is missing or no amount") from error
+    if not minor.is_finite() or minor != minor.to_integral_value() or minor < 0:
+        raise Unreadable(f"{name} is no amount in yuan and fen")
+    if minor > AMOUNT_MOST_MINOR * 1_000:
+        raise Unreadable(f"{name} is too large")
+    return int(minor)
+
+
+def time_of(fields: Mapping[str, Any], name: str) -> datetime | None:
+    """Return an ISO time with its offset, None where there is none. Raises Unreadable."""
+    value = fields.get(name)
+    if value in (None, ""):
+        return None
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise Unreadable(f"{name} is no time") from error
+    if moment.tzinfo is None:
+        raise Unreadable(f"{name} has no offset from UTC")
+    return moment.astimezone(UTC)
