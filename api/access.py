@@ -13,8 +13,6 @@ from domain.faults import Fault
 from domain.identity import Principal, Role
 from domain.site import Meter
 
-STATION_USER = "station"
-
 
 async def principal(request: Request) -> Principal:
     """Return who asks, as the guard in front of the application found out."""
@@ -92,7 +90,7 @@ def acting(who: Principal, named: str | None, where: str) -> str:
 
     Only the station's token, which is nobody's own, names a person. Raises Forbidden.
     """
-    if who.user == STATION_USER:
+    if who.is_station:
         if not named:
             raise InvalidInput([Fault(where, "is required")])
         return named

@@ -14,19 +14,24 @@ from api.body_limit import BodyLimit
 from api.context import Context
 from api.deps import ApiDeps
 from api.errors import PROBLEM_JSON, add_error_handlers
+from api.identity.rates import Rates
 from api.metrics import registry_of
 from api.orders import Orders
 from api.readiness import Readiness
 from api.routes import (
+    appeals,
     approvals,
     balance,
     buses,
     causes,
     commands,
     health,
+    me,
     meters,
     readings,
+    rooms,
     sign_in,
+    users,
 )
 
 PREFIX = "/api/v1"
@@ -68,7 +73,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.context = Context(deps, orders, Readiness(deps), registry_of(deps))
+    app.state.context = Context(deps, orders, Readiness(deps), registry_of(deps), Rates(deps.clock))
     add_error_handlers(app)
     _add_routes(app, deps)
     _add_schemas(app)
@@ -88,7 +93,10 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
     for part in ordering:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
-    app.include_router(sign_in.router, prefix=PREFIX, responses=_PROBLEMS | _CONFLICT | _LIMITED)
+    answers = _PROBLEMS | _CONFLICT | _LIMITED
+    for part in (me, rooms, appeals, users):
+        app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
+    app.include_router(sign_in.router, prefix=PREFIX, responses=answers)
     refusals: dict[int | str, dict[str, Any]] = {
         status: _PROBLEMS[status] for status in (401, 403, 422)
     }

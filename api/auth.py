@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.deps import ApiDeps
 from api.errors import problem
 from api.identity.asker import LOCAL_HOSTS, Asker
-from domain.identity import Principal, Role
+from domain.identity import STATION_USER, Principal, Role
 
 # Open to everybody: what answers here asks for a proof of its own (a password, a provider's
 # signature) or tells nothing.
@@ -21,7 +21,7 @@ OPEN_PATHS = frozenset({"/healthz", "/api/v1/sign-in"})
 OPEN_BELOW = ("/api/v1/sign-in/", "/api/v1/payments/notices/")
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Whoever holds the station's own token, or sits at a demo's machine, may do everything.
-STATION = Principal("station", frozenset({Role.ADMIN}))
+STATION = Principal(STATION_USER, frozenset({Role.ADMIN}))
 NOBODY = Principal("", frozenset())
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="wattwarden"'}
 

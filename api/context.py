@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from api.deps import ApiDeps
+from api.identity.rates import Rates
 from api.orders import Orders
 from api.readiness import Readiness
 from domain.errors import UnknownSubject
@@ -21,6 +22,7 @@ class Context:
     orders: Orders
     readiness: Readiness
     registry: CollectorRegistry
+    rates: Rates
 
 
 # Coroutines, although they await nothing: FastAPI would give plain functions a thread each.

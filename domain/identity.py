@@ -15,6 +15,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+# Whoever holds the station's own token; no user can have this name.
+STATION_USER = "station"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody who has proved who he is: a user's name, his roles, and, of a student or another
@@ -24,6 +28,11 @@ class Principal:
     roles: frozenset[Role]
     person: str | None = None
     session: str | None = None
+
+    @property
+    def is_station(self) -> bool:
+        """Whether this is the station's own token and no user."""
+        return self.user == STATION_USER
 
     def may(self, *roles: Role) -> bool:
         """Say whether it holds one of the roles; admin holds all."""

@@ -6,13 +6,13 @@ A template names its numbers with a format; a number that is missing reads as "n
 from collections.abc import Mapping
 from typing import Any
 
-from domain.catalogue import messages, reports, station
+from domain.catalogue import identity, messages, reports, station
 from domain.catalogue.language import LANGUAGES, Language, Texts, joined
 
 __all__ = ["LANGUAGES", "TEXTS", "Language", "rule_text", "text"]
 
 # A key that two files define would silently hide one of them: the build of the table refuses it.
-TEXTS: Texts = joined(messages.TEXTS, reports.TEXTS, station.TEXTS)
+TEXTS: Texts = joined(identity.TEXTS, messages.TEXTS, reports.TEXTS, station.TEXTS)
 
 
 def text(key: str, language: Language = "en", **values: Any) -> str:

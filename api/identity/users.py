@@ -15,12 +15,12 @@ from domain.clock import Clock
 from domain.errors import Forbidden, InvalidInput, UnknownSubject
 from domain.events import Event, EventKind, Severity
 from domain.faults import Fault
-from domain.identity import Role
+from domain.identity import STATION_USER, Role
 from domain.users import AlreadyThere, ExternalLogin, SignInState, User, UserStore
 
 WRITE_WITHIN_S = 30.0
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
-OWN_NAMES = frozenset({"station", "supervisor", "system"})
+OWN_NAMES = frozenset({STATION_USER, "supervisor", "system"})
 # 16 letters of 32: 80 bits, and none of them is taken for another.
 CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CODE_TRIES_MOST = 20
