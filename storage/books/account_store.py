@@ -226,15 +226,20 @@ class SqlAccountsTransaction:
             return None
         # What rests on it names the entry or, as refunds of an order do, the order.
         names = {recharge, found.entry.reference, str(found.entry.details.get("order", ""))}
-        spent = {
-            posted.entry.id: _moved(posted, book)
-            for name in names - {""}
-            for kind in SPENDS
+        spent = self._resting_on(names - {""}, SPENDS)
+        # A refund that came to nothing was reversed: that money is there again.
+        spent |= self._resting_on(set(spent), (EntryKind.REVERSAL,))
+        return paid + sum(_moved(posted, book) for posted in spent.values())
+
+    def _resting_on(self, names: set[str], kinds: Sequence[EntryKind]) -> dict[str, Posted]:
+        return {
+            posted.entry.id: posted
+            for name in names
+            for kind in kinds
             for posted in money_reader.entries(
                 self._connection, kind=kind, reference=name, limit=MOVES_OF_A_RECHARGE_MOST
             )
         }
-        return paid + sum(spent.values())
 
     def open_books(self, *accounts: BookAccount) -> None:
         """Open book accounts."""
