@@ -58,6 +58,8 @@ class EventKind(StrEnum):
     TOKEN_GUESSES = "token-guesses"
     SERVICE_STARTED = "service-started"
     SERVICE_STOPPED = "service-stopped"
+    WORK_FAILING = "work-failing"
+    WORK_RESUMED = "work-resumed"
     ARREARS_HELD = "arrears-held"
     MESSAGE_FAILED = "message-failed"
     MESSAGES_STALLED = "messages-stalled"

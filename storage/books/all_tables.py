@@ -1,6 +1,7 @@
 """All tables of the money part: importing this fills the ledger's metadata."""
 
 from storage.books import (
+    charging_tables,
     directory_tables,
     message_tables,
     money_tables,
@@ -10,6 +11,7 @@ from storage.books import (
 )
 
 __all__ = [
+    "charging_tables",
     "directory_tables",
     "message_tables",
     "money_tables",
