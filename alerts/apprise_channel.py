@@ -34,9 +34,10 @@ class AppriseChannel:
         """Say whether it posts to a group."""
         return self._settings.is_group
 
-    def serves(self, building: str) -> bool:
+    def serves(self, building: str, template: str) -> bool:
         """Say whether it is for a building; what is about no building goes everywhere."""
-        return not (self._settings.buildings and building) or building in self._settings.buildings
+        mine = self._settings.buildings
+        return not mine or not building or building in mine
 
     def address_of(self, to: Recipient) -> str:
         """Return how the URL names somebody, empty where something of it is not known."""
@@ -51,7 +52,8 @@ class AppriseChannel:
     def send(self, message: Message) -> Outcome:
         """Send one message and return what became of it, with apprise's words if it failed."""
         url = self._filled(message)
-        service = apprise.Apprise()
+        # On this thread, so that what it logs can be told apart; the notifier has its own pool.
+        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
         with _Words() as words:
             if not service.add(url):
                 return Outcome(Answer.REFUSED, "apprise does not understand this URL")

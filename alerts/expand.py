@@ -25,9 +25,10 @@ def expand(
 
     Somebody whom no channel reaches gets a message that has failed already: the log shows it.
     """
-    groups = [one for one in channels if one.is_group and one.serves(notice.building)]
+    serving = [one for one in channels if one.serves(notice.building, notice.template)]
+    groups = [one for one in serving if one.is_group]
+    personal = [one for one in serving if not one.is_group]
     messages = [_message(notice, one.name, now) for one in groups]
-    personal = [one for one in channels if not one.is_group and one.serves(notice.building)]
     for to in notice.recipients:
         reached = {one.name: address for one in personal if (address := one.address_of(to))}
         preference = preferences.get(to.person)

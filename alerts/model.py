@@ -88,7 +88,8 @@ class Try:
 class Channel(Protocol):
     """A way to reach people. `send` and `was_sent` block and never raise for a provider's faults.
 
-    `is_group`: one message a notice is posted for all. `serves` says whether it is for a building.
+    `is_group`: one message a notice is posted for all. `serves` says whether it is for a building
+    and has a text of this template.
     `address_of` is empty where somebody can't be reached. `was_sent` asks the provider for a
     message of which nobody knows whether it was sent: SENT, LATER (it has it not), or None, it
     cannot tell.
@@ -100,7 +101,7 @@ class Channel(Protocol):
     @property
     def is_group(self) -> bool: ...
 
-    def serves(self, building: str) -> bool: ...
+    def serves(self, building: str, template: str) -> bool: ...
 
     def address_of(self, to: Recipient) -> str: ...
 

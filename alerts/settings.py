@@ -25,7 +25,7 @@ class AppriseSettings(_Frozen):
     `buildings` (empty: all).
     """
 
-    kind: Literal["apprise"] = "apprise"
+    kind: Literal["apprise"]
     url: SecretStr
     buildings: tuple[str, ...] = ()
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
@@ -56,9 +56,8 @@ class SmsTemplate(_Frozen):
 
 
 class _SmsSettings(_Frozen):
-    """`templates` maps `<template>` or `<template>.<language>` to a registered text.
-
-    `endpoint` (host or host:port) is only for another region or a test; `secure` = https.
+    """`templates` maps `<template>` or `<template>.<language>` to a registered text; what has none
+    is not sent by SMS. `endpoint` (host or host:port) is for another region; `secure` = https.
     """
 
     sign_name: Annotated[str, Field(min_length=1, max_length=64)]

@@ -105,7 +105,7 @@ class Box:
         self.got: list[Message] = []
         self.answer = Outcome(Answer.SENT)
 
-    def serves(self, building: str) -> bool:
+    def serves(self, building: str, template: str) -> bool:
         return True
 
     def address_of(self, to: Recipient) -> str:

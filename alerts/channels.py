@@ -1,0 +1,44 @@
+"""Builds the channels of the site file."""
+
+import apprise
+
+from alerts.aliyun_sms import AliyunSms
+from alerts.apprise_channel import AppriseChannel
+from alerts.model import Channel
+from alerts.settings import PLACES, AliyunSettings, AppriseSettings, MessageSettings
+from alerts.tencent_sms import TencentSms
+from domain.errors import InvalidInput
+from domain.faults import Fault
+
+# Something that fits every place: a URL is understood, or not, whoever is named in it.
+SAMPLES = dict(zip(PLACES, ("13800000000", "a@example.edu", "s1", "m1"), strict=True))
+
+
+def build_channels(settings: MessageSettings) -> list[Channel]:
+    """Build every channel without connecting. Raises InvalidInput with all faults."""
+    faults = [
+        Fault(
+            f"messages.channels.{name}.url",
+            "apprise does not understand this URL; its pages list the form of every service",
+        )
+        for name, one in settings.channels.items()
+        if isinstance(one, AppriseSettings) and not _is_understood(one)
+    ]
+    if faults:
+        raise InvalidInput(faults)
+    channels: list[Channel] = []
+    for name, one in settings.channels.items():
+        if isinstance(one, AppriseSettings):
+            channels.append(AppriseChannel(name, one))
+        elif isinstance(one, AliyunSettings):
+            channels.append(AliyunSms(name, one))
+        else:
+            channels.append(TencentSms(name, one))
+    return channels
+
+
+def _is_understood(settings: AppriseSettings) -> bool:
+    url = settings.url.get_secret_value()
+    for place, sample in SAMPLES.items():
+        url = url.replace(place, sample)
+    return apprise.Apprise.instantiate(url) is not None
