@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from billing.reports.model import Cell, Column, Kind, Note, Table, energy, money, name, text
-from billing.reports.scan import Scan, Use, UseKey
+from billing.reports.scan import Scan
+from billing.reports.use import Use, UseKey
 from domain.books import EntryKind
 
 _COLUMNS = {
@@ -42,7 +43,8 @@ def consumption(scan: Scan, dimensions: Sequence[str]) -> Table:
 
 
 def by_day(scan: Scan) -> Table:
-    """Add the charged energy up by the day it was booked."""
+    """Add the charged energy up by the day it was used on, as far as it was booked in the period:
+    days before the period are late bookings."""
     days = sorted(scan.used_by_day)
     rows: list[tuple[Cell, ...]] = [(day, *_figures(scan.used_by_day[day])) for day in days]
     return Table((Column("day", Kind.DATE), *_FIGURES), rows, late_notes(scan))

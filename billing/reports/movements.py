@@ -28,11 +28,11 @@ def refunds(scan: Scan) -> Table:
             str(posted.number),
             posted.booked_at,
             _accounts(posted, down=True),
-            ", ".join(channel_of(leg.account) for leg in _tills(posted)),
+            ", ".join(channel_of(leg.account) for leg in _paid_out(posted)),
             posted.entry.reference,
             *_people(posted),
             posted.entry.description,
-            sum(leg.amount for leg in _tills(posted)),
+            sum(leg.amount for leg in _paid_out(posted)),
         )
         for posted in scan.of_kind(EntryKind.REFUND)
     ]
@@ -136,13 +136,13 @@ def _money(posted: Posted) -> list[Leg]:
     return [leg for leg in posted.entry.legs if not leg.account.startswith("free:")]
 
 
-def _tills(posted: Posted) -> list[Leg]:
-    return [leg for leg in posted.entry.legs if leg.account.startswith(_TILL)]
+def _paid_out(posted: Posted) -> list[Leg]:
+    """Return where a refund went out; a token's refund moves from one till to another."""
+    return [leg for leg in posted.entry.legs if leg.account.startswith(_TILL) and leg.amount > 0]
 
 
 def _accounts(posted: Posted, *, down: bool) -> str:
-    return ", ".join(
-        leg.account.removeprefix("room:")
-        for leg in _money(posted)
-        if (leg.amount < 0) is down and not leg.account.startswith(_TILL)
-    )
+    """Return the rooms that went down (or up); other accounts only where there is no room."""
+    moved = [leg.account for leg in _money(posted) if (leg.amount < 0) is down]
+    rooms = [account for account in moved if account.startswith("room:")]
+    return ", ".join(account.removeprefix("room:") for account in rooms or moved)

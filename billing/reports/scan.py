@@ -6,14 +6,23 @@ Memory grows with accounts, tariffs and days and with the entries that reports l
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple
 
 from billing.reports.period import Period, day_start
 from billing.reports.source import EntrySource
-from domain.books import REVENUE_ENERGY, REVENUE_FEE, EntryKind, Posted, Unit
+from billing.reports.use import NO_LABELS, Use, UseKey, UseLine, lines_of
+from domain.books import (
+    FREE_EXPIRED,
+    FREE_GRANTED,
+    FREE_USED,
+    REVENUE_ENERGY,
+    REVENUE_FEE,
+    EntryKind,
+    Posted,
+    Unit,
+)
 from domain.errors import InvalidInput
 from domain.faults import Fault
 
@@ -26,29 +35,6 @@ LISTED = frozenset(EntryKind) - {
     EntryKind.FREE_USE,
     EntryKind.FREE_EXPIRY,
 }
-
-
-class UseKey(NamedTuple):
-    """What consumption is told apart by. Empty texts and None are what an entry does not say."""
-
-    account: str
-    building: str
-    kind: str
-    reference: str
-    tariff: str
-    version: str
-    band: str
-    tier: str
-    rate: str
-
-
-@dataclass(slots=True)
-class Use:
-    """Energy charged: all of it, the free part of it (Wh), and what it cost (micro-units)."""
-
-    energy_wh: int = 0
-    free_wh: int = 0
-    amount_micro: int = 0
 
 
 @dataclass(slots=True)
@@ -72,9 +58,9 @@ class Scan:
     """Everything about a period: balances before and after, and what moved between.
 
     `moved` is by (account, kind), `tills` by (day, account, kind) for clearing and cash, `used` by
-    UseKey, `used_by_day` by day, `fees` by (account, fee), `late` by kind: entries that happened
-    before the period and were booked in it. `breaks` are accounts whose opening balance and
-    movements do not give the closing balance that the books wrote down.
+    UseKey, `used_by_day` by the local day it was used on, `fees` by (account, fee), `late` by
+    kind: entries that happened before the period and were booked in it. `breaks` are accounts whose
+    opening balance and movements do not give the closing balance that the books wrote down.
     """
 
     period: Period
@@ -202,7 +188,10 @@ class _Fold:
             elif after - amount >= 0:
                 found.below_zero_since[account] = posted.booked_at
         elif account == REVENUE_ENERGY:
-            self._use(posted, amount)
+            self._use(posted, amount, EntryKind.CHARGE)
+        elif account == FREE_USED:
+            # Where all of an hour's energy was free there is no charge: its lines are here.
+            self._use(posted, 0, EntryKind.FREE_USE)
         elif account == REVENUE_FEE:
             self._fee(posted, amount)
         elif account.startswith(("clearing:", "cash:")):
@@ -210,43 +199,36 @@ class _Fold:
             till.entries += 1
             till.amount += amount
 
-    def _use(self, posted: Posted, amount: int) -> None:
+    def _use(self, posted: Posted, amount: int, told_by: EntryKind) -> None:
         origin, sign = self._origin(posted)
         entry = origin.entry
-        details = entry.details
-        account = _room_of(posted)
-        building, kind = str(details.get("building", "")), str(details.get("kind", ""))
-        month = entry.reference if entry.kind is EntryKind.CHARGE else ""
-        day = self._found.used_by_day[self._day]
+        is_told = entry.kind is told_by
+        lines = lines_of(entry.details) if is_told else ()
+        if not lines and not amount:
+            return
+        place = (
+            _customer_of(posted),
+            str(entry.details.get("building", "")),
+            str(entry.details.get("kind", "")),
+            entry.reference if is_told else "",
+        )
+        used_at = posted.entry.time.astimezone(self._found.period.zone)
+        day = self._found.used_by_day[used_at.date()]
         left = amount
-        for line in lines_of(details) if entry.kind is EntryKind.CHARGE else ():
-            key = UseKey(
-                account,
-                building,
-                kind,
-                month,
-                line["tariff"],
-                line["version"],
-                line["band"],
-                line["tier"],
-                line["rate"],
-            )
-            energy, free = sign * line["energy_wh"], sign * line["free_wh"]
-            cost = sign * line["amount_micro"]
-            for use in (self._found.used[key], day):
-                use.energy_wh += energy
-                use.free_wh += free
-                use.amount_micro += cost
-            left -= cost
+        for line in lines:
+            use = self._found.used[UseKey(*place, *line.labels)]
+            use.add(sign, line)
+            day.add(sign, line)
+            left -= sign * line.amount_micro
         if left:
             # What the lines do not explain is shown by itself, so that the total is the ledger's.
-            rest = UseKey(account, building, kind, month, "", "", "", "", "")
-            self._found.used[rest].amount_micro += left
-            day.amount_micro += left
+            rest = UseLine(NO_LABELS, 0, 0, left)
+            self._found.used[UseKey(*place, *NO_LABELS)].add(1, rest)
+            day.add(1, rest)
 
     def _fee(self, posted: Posted, amount: int) -> None:
         origin, _ = self._origin(posted)
-        fee = self._found.fees[_room_of(posted), str(origin.entry.details.get("fee", ""))]
+        fee = self._found.fees[_customer_of(posted), str(origin.entry.details.get("fee", ""))]
         fee.entries += 1
         fee.amount += amount
 
@@ -262,7 +244,9 @@ class _Fold:
         late = self._found.late[posted.entry.kind]
         late.entries += 1
         late.amount += sum(
-            leg.amount for leg in posted.entry.legs if leg.account.startswith(_CUSTOMER)
+            leg.amount
+            for leg in posted.entry.legs
+            if leg.account.startswith(_CUSTOMER) and leg.account not in _HOUSE_FREE
         )
 
     def _below_zero(self, account: str) -> None:
@@ -274,28 +258,16 @@ class _Fold:
 
 
 _NOTHING = Turnover()
-_CUSTOMER = ("room:", "free:")
+_CUSTOMER = ("room:", "free:", "meter:")
+_HOUSE_FREE = frozenset({FREE_GRANTED, FREE_USED, FREE_EXPIRED})
 
 
-def lines_of(details: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    """Return the lines of a charge in one shape; what is no line is left out."""
-    lines = details.get("lines", ())
-    if not isinstance(lines, list | tuple):
-        return ()
-    return [_line(line) for line in lines if isinstance(line, Mapping)]
-
-
-def _line(line: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {name: _text(line.get(name)) for name in ("tariff", "version", "band", "tier", "rate")}
-    numbers = {name: int(line.get(name) or 0) for name in ("energy_wh", "free_wh", "amount_micro")}
-    return texts | numbers
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _room_of(posted: Posted) -> str:
-    """Return the account id of the room an entry is about, "" where it names none or several."""
-    rooms = [leg.account for leg in posted.entry.legs if leg.account.startswith("room:")]
-    return rooms[0].removeprefix("room:") if len(rooms) == 1 else ""
+def _customer_of(posted: Posted) -> str:
+    """Return the account id of the room an entry is about; of a prepaid meter its book account;
+    "" where it names none or several rooms."""
+    names = [leg.account for leg in posted.entry.legs]
+    for prefix in _CUSTOMER:
+        found = [name for name in names if name.startswith(prefix) and name not in _HOUSE_FREE]
+        if len(found) == 1:
+            return found[0] if prefix == "meter:" else found[0].removeprefix(prefix)
+    return ""

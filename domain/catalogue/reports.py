@@ -16,7 +16,7 @@ _TITLES = {
     "consumption-by-kind": ("Consumption by kind of room", "用电汇总表（按用途）"),
     "consumption-by-month": ("Consumption by month of use", "用电汇总表（按所属月份）"),
     "consumption-by-room": ("Consumption by room", "用电汇总表（按房间）"),
-    "consumption-by-day": ("Consumption by day booked", "用电日报（按入账日）"),
+    "consumption-by-day": ("Consumption by day of use", "用电日报（按用电日）"),
     "fees": ("Fees", "服务费汇总表"),
     "free-energy": ("Free base energy", "免费基础电量表"),
     "balances": ("Opening and closing balances", "账户余额变动表"),

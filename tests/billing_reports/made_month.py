@@ -21,6 +21,8 @@ from domain.site import RoomKind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CHANNELS = ("wechat", "alipay", "unionpay", "campus-card")
+# Entries come in bunches, as they do where charges are posted every so often.
+SLOT = timedelta(hours=2)
 RATES = {"peak": "0.8583", "flat": "0.5583", "valley": "0.3083"}
 
 
@@ -162,7 +164,7 @@ class Maker:
 
     def recharge(self, at: datetime) -> Entry:
         """Recharge a room by some channel or in cash."""
-        account, fen = self._account(), self._random.randint(1, 30_000)
+        account, fen = self._account(), self._random.randint(1, 1_000)
         book = self._random.choice([*(f"clearing:{c}" for c in CHANNELS), "cash:wang", "cash:li"])
         legs = {f"room:{account.id}": fen * 10_000, book: -fen * 10_000}
         channel = "cash" if book.startswith("cash:") else book.removeprefix("clearing:")
@@ -268,9 +270,9 @@ def make_entries(
     """Make about so many entries, spread over a time, with the moments they are booked at."""
     maker = Maker(seed, directory)
     steps = random.Random(seed + 1)
-    moments = sorted(start + (end - start) * steps.random() for _ in range(entries))
-    for at in moments:
-        moment = at.replace(microsecond=0)
+    slots = int((end - start) / SLOT)
+    for slot in sorted(steps.randrange(slots) for _ in range(entries)):
+        moment = start + slot * SLOT
         made = maker.any(moment)
         if made is not None:
             yield moment, made

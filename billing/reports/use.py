@@ -1,0 +1,74 @@
+"""Energy charged, as the lines of charges tell it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class UseKey(NamedTuple):
+    """What consumption is told apart by. Empty texts and None are what an entry does not say."""
+
+    account: str
+    building: str
+    kind: str
+    reference: str
+    tariff: str
+    version: str
+    band: str
+    tier: str
+    rate: str
+
+
+class UseLine(NamedTuple):
+    """One line of a charge; `labels` are tariff, version, band, tier and rate."""
+
+    labels: tuple[str, str, str, str, str]
+    energy_wh: int
+    free_wh: int
+    amount_micro: int
+
+
+@dataclass(slots=True)
+class Use:
+    """Energy charged: all of it, the free part of it (Wh), and what it cost (micro-units)."""
+
+    energy_wh: int = 0
+    free_wh: int = 0
+    amount_micro: int = 0
+
+    def add(self, sign: int, line: UseLine) -> None:
+        """Add a line, or take one away where the sign is -1."""
+        self.energy_wh += sign * line.energy_wh
+        self.free_wh += sign * line.free_wh
+        self.amount_micro += sign * line.amount_micro
+
+
+NO_LABELS = ("", "", "", "", "")
+
+
+def lines_of(details: Mapping[str, Any]) -> Sequence[UseLine]:
+    """Return the lines of a charge; what is no line is left out."""
+    lines = details.get("lines", ())
+    if not isinstance(lines, list | tuple):
+        return ()
+    return [_line(line) for line in lines if isinstance(line, Mapping)]
+
+
+def _line(line: Mapping[str, Any]) -> UseLine:
+    get = line.get
+    return UseLine(
+        (
+            _text(get("tariff")),
+            _text(get("version")),
+            _text(get("band")),
+            _text(get("tier")),
+            _text(get("rate")),
+        ),
+        int(get("energy_wh") or 0),
+        int(get("free_wh") or 0),
+        int(get("amount_micro") or 0),
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
