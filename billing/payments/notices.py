@@ -1,7 +1,7 @@
 """Notices: proved by their signature, kept as they came, credited once."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from billing.payments.channel import Notice, NoticeAnswer, NoticeRefused, Paymen
 from billing.payments.crediting import Settled, settle
 from billing.payments.desk import Desk, wait_for
 from billing.payments.model import WAITING, NoticeOutcome, NoticeRecord
+from billing.payments.pile import Pile
 from billing.payments.quota import Quota
 from billing.payments.refunding import settle_refund
 from billing.payments.store import PaymentsTx
@@ -18,6 +19,7 @@ HEADERS_MOST = 40
 HEADER_LENGTH_MOST = 1_024
 # What proves who asked, or only says how it got here, is not kept.
 _NOT_KEPT = frozenset({"authorization", "cookie", "connection", "accept", "accept-encoding"})
+Taken = tuple[PaymentChannel, Notice, NoticeRecord]
 
 
 class Notices:
@@ -25,6 +27,7 @@ class Notices:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._pile = Pile(desk.store, self._settle_all)
         self._refused = Quota(desk.clock, desk.settings.refused_notices_a_minute, 60.0)
 
     def take(self, channel_name: str, headers: Mapping[str, str], body: bytes) -> NoticeAnswer:
@@ -42,9 +45,7 @@ class Notices:
             self._refuse(channel, headers, body, refusal, now)
             return channel.answer(False, refusal.reason, refusal.status)
         record = record_of(channel.name, headers, body, now)
-        settled = wait_for(
-            desk.store.transact(lambda tx: self._settle(tx, channel, notice, record, now))
-        )
+        settled = wait_for(self._pile.add((channel, notice, record)))
         desk.tell(settled.events)
         return channel.answer(True, "", 200)
 
@@ -55,25 +56,26 @@ class Notices:
             raise NoticeRefused("the body is too large", 413)
         return channel.read_notice(headers, body, now)
 
-    def _settle(
-        self,
-        tx: PaymentsTx,
-        channel: PaymentChannel,
-        notice: Notice,
-        record: NoticeRecord,
-        now: datetime,
-    ) -> Settled:
-        order = ""
-        if notice.payment is not None:
-            order = notice.payment.order
-            settled = settle(tx, self._desk, channel, notice.payment, now)
-        elif notice.refund_reply is not None:
-            settled = settle_refund(tx, self._desk, notice.refund, notice.refund_reply, now)
-            order = settled.order.id if settled.order else ""
-        else:
-            settled = Settled(NoticeOutcome.IGNORED, None, notice.about)
-        tx.add_notice(replace(record, order=order, outcome=settled.outcome, reason=settled.reason))
+    def _settle_all(self, tx: PaymentsTx, taken: Sequence[Taken]) -> list[Settled]:
+        tx.prefetch({notice.payment.order for _, notice, _ in taken if notice.payment is not None})
+        settled, records = [], []
+        for channel, notice, record in taken:
+            one, order = self._settle(tx, channel, notice, record.received_at)
+            settled.append(one)
+            records.append(replace(record, order=order, outcome=one.outcome, reason=one.reason))
+        tx.add_notices(records)
         return settled
+
+    def _settle(
+        self, tx: PaymentsTx, channel: PaymentChannel, notice: Notice, now: datetime
+    ) -> tuple[Settled, str]:
+        """Do what a notice asks for; return with it the order that it names."""
+        if notice.payment is not None:
+            return settle(tx, self._desk, channel, notice.payment, now), notice.payment.order
+        if notice.refund_reply is not None:
+            settled = settle_refund(tx, self._desk, notice.refund, notice.refund_reply, now)
+            return settled, settled.order.id if settled.order else ""
+        return Settled(NoticeOutcome.IGNORED, None, notice.about), ""
 
     def _refuse(
         self,
@@ -93,7 +95,7 @@ class Notices:
         )
 
         def work(tx: PaymentsTx) -> None:
-            tx.add_notice(record)
+            tx.add_notices([record])
             order = tx.order(refusal.order) if refusal.order else None
             if order is not None and order.channel == channel.name and order.state in WAITING:
                 tx.put_order(replace(order, next_query_at=now))

@@ -1,6 +1,6 @@
 """The port to where orders and all that belongs to them are kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import date, datetime
 from typing import Protocol, TypeVar
@@ -24,6 +24,9 @@ T = TypeVar("T")
 class PaymentsTx(Protocol):
     """One transaction over orders and books together; it may run twice, so it only writes here."""
 
+    def prefetch(self, order_ids: Collection[str]) -> None:
+        """Read many orders at once; asking for them one by one is then quick."""
+
     def order(self, order_id: str) -> Order | None: ...
 
     def order_of_key(self, requested_by: str, key: str) -> Order | None: ...
@@ -34,7 +37,7 @@ class PaymentsTx(Protocol):
 
     def put_order(self, order: Order) -> None: ...
 
-    def add_notice(self, notice: NoticeRecord) -> None: ...
+    def add_notices(self, notices: Sequence[NoticeRecord]) -> None: ...
 
     def review(self, review_id: str) -> Review | None: ...
 

@@ -1,6 +1,6 @@
 """One transaction over the tables of payments and the books together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -32,6 +32,7 @@ from storage.books.sql_books import BooksTransaction
 from storage.ledger.dialect import add_or_replace
 
 ROWS_MOST = 10_000
+IDS_A_QUERY = 200
 _WAITING = [state.value for state in WAITING]
 
 
@@ -40,9 +41,23 @@ class SqlPaymentsTx:
 
     def __init__(self, books: BooksTransaction) -> None:
         self._books, self._connection = books, books.connection
+        self._read: dict[str, Order | None] = {}
+
+    def prefetch(self, order_ids: Collection[str]) -> None:
+        """Read many orders at once."""
+        ids = list(order_ids)
+        for start in range(0, len(ids), IDS_A_QUERY):
+            some = ids[start : start + IDS_A_QUERY]
+            found = self._all(
+                rows.ORDER, sa.select(payment_order).where(payment_order.c.id.in_(some))
+            )
+            self._read.update(dict.fromkeys(some))
+            self._read.update((order.id, order) for order in found)
 
     def order(self, order_id: str) -> Order | None:
         """Return the order of that id."""
+        if order_id in self._read:
+            return self._read[order_id]
         table = payment_order
         return self._one(rows.ORDER, sa.select(table).where(table.c.id == order_id))
 
@@ -65,12 +80,15 @@ class SqlPaymentsTx:
     def put_order(self, order: Order) -> None:
         """Add or replace an order."""
         add_or_replace(self._connection, payment_order, [rows.ORDER.row(order)])
+        self._read[order.id] = order
 
-    def add_notice(self, notice: NoticeRecord) -> None:
-        """Add a notice; the database numbers it."""
-        row = rows.NOTICE.row(notice)
-        del row["number"]
-        self._connection.execute(sa.insert(payment_notice), row)
+    def add_notices(self, notices: Sequence[NoticeRecord]) -> None:
+        """Add notices; the database numbers them."""
+        content = [rows.NOTICE.row(notice) for notice in notices]
+        for row in content:
+            del row["number"]
+        if content:
+            self._connection.execute(sa.insert(payment_notice), content)
 
     def review(self, review_id: str) -> Review | None:
         """Return the review of that id."""

@@ -1,5 +1,6 @@
 """What differs between databases: one function each, so that another can follow."""
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,14 +18,7 @@ def add_new(connection: Connection, table: Table, rows: list[Row]) -> int:
 
 def add_or_replace(connection: Connection, table: Table, rows: list[Row]) -> None:
     """Insert rows; those whose key is there already replace it."""
-    keys = [column.name for column in table.primary_key]
-    insert = _insert(connection, table)
-    changed = {
-        column.name: insert.excluded[column.name]
-        for column in table.columns
-        if column.name not in keys
-    }
-    statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+    statement = _replacing(connection.dialect.name, table)
     for row in rows:
         connection.execute(statement, row)
 
@@ -46,6 +40,19 @@ def refuse_changes(connection: Connection, table: str) -> None:
     }[connection.dialect.name]
     for statement in statements:
         connection.execute(sa.text(statement))
+
+
+@cache
+def _replacing(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    # Built once for each table: with many columns that takes longer than the statement itself.
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {
+        column.name: insert.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys
+    }
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def _insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
