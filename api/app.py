@@ -31,6 +31,7 @@ from api.routes import (
     readings,
     rooms,
     sign_in,
+    sso,
     users,
 )
 
@@ -96,7 +97,8 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
     answers = _PROBLEMS | _CONFLICT | _LIMITED
     for part in (me, rooms, appeals, users):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
-    app.include_router(sign_in.router, prefix=PREFIX, responses=answers)
+    for part in (sign_in, sso):
+        app.include_router(part.router, prefix=PREFIX, responses=answers)
     refusals: dict[int | str, dict[str, Any]] = {
         status: _PROBLEMS[status] for status in (401, 403, 422)
     }

@@ -17,7 +17,7 @@ class User:
 
     `version` goes up with every change of password, roles or state and with a sign-out
     everywhere: what was handed out under an older version is worth nothing. `code_hash` is of a
-    code that sets the password once, until `code_expires_at`, at most a few tries.
+    code that sets the password once, until `code_expires_at`.
     """
 
     name: str
@@ -27,7 +27,6 @@ class User:
     version: int = 1
     code_hash: str | None = None
     code_expires_at: datetime | None = None
-    code_tries: int = 0
     disabled_at: datetime | None = None
     created_at: datetime | None = None
     created_by: str = ""

@@ -13,12 +13,16 @@ from api.errors import Busy
 from api.identity.api_tokens import PREFIX, ApiTokens
 from api.identity.asker import DEVICE_COOKIE, SESSION_COOKIE, Asker, host_of
 from api.identity.bearer import Bearer
+from api.identity.cas import Cas
+from api.identity.codes import Codes, SendCode
 from api.identity.devices import Devices
+from api.identity.oidc import Oidc
 from api.identity.passwords import Passwords
 from api.identity.rates import Limit, Rates
 from api.identity.refusals import SignInRefused, TooOften
 from api.identity.sessions import Sessions
 from api.identity.settings import SignInSettings
+from api.identity.sso import Provider, SingleSignOn
 from api.identity.users import Tell, UserBook, plain_name
 from domain.clock import Clock
 from domain.errors import InvalidInput, StoreUnavailable
@@ -33,6 +37,9 @@ BY_PAIR = Limit.of("sign-in", "5 per 1 minute; 10 per 15 minute; 20 per 2 hour; 
 # While a name is tried from everywhere, an address that is new to it has only a few.
 BY_NAME = Limit.of("sign-in", "100 per 1 hour")
 BY_PAIR_IN_A_FLOOD = Limit.of("sign-in in a flood", "2 per 1 hour")
+# Codes sent to telephones: each costs money and rings somewhere.
+CODES_BY_ADDRESS = Limit.of("sending of codes", "5 per 10 minute; 20 per 1 day")
+CODES_BY_NAME = Limit.of("sending of codes", "3 per 10 minute; 10 per 1 day")
 TIDY_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=120)
 
@@ -60,6 +67,7 @@ class Identity:
         secret: Callable[[str], bytes],
         tell: Tell,
         passwords: Passwords | None = None,
+        send_code: SendCode | None = None,
     ) -> None:
         self.store, self.clock, self.settings, self.tell = store, clock, settings, tell
         state = store.load(clock.now())
@@ -69,7 +77,8 @@ class Identity:
         self.bearer = Bearer(store, clock, settings, self.users, secret, tell, state)
         self.api_tokens = ApiTokens(store, clock, settings, self.users, state)
         self.devices = Devices(secret("known-devices"))
-        self.rates = Rates(clock)
+        self.rates, self.codes, self._send_code = Rates(clock), Codes(clock), send_code
+        self.sso = SingleSignOn(clock, self.users, _providers(settings, clock))
         self.public_netloc = _netloc(settings)
         self._https = settings.public_url is not None and settings.public_url.scheme == "https"
         self._tidied_at = clock.now() - TIDY_EVERY
@@ -139,13 +148,47 @@ class Identity:
         self.rates.take_all(tries)
         try:
             await anyio.to_thread.run_sync(
-                self.users.set_by_code, kept, code, password, tuple(own_words)
+                self._set_by_code, kept, code, password, tuple(own_words)
             )
         except InvalidInput:
             # The code was right, the new password was not good enough.
             self._give_back(tries)
             raise
         self._give_back(tries)
+
+    @property
+    def sends_codes(self) -> bool:
+        """Whether a user can have a code sent to his telephone."""
+        return self._send_code is not None
+
+    def send_code(self, name: str, asker: Asker) -> None:
+        """Send a user a code, if there is such a user and he was not just sent one.
+
+        What is answered does not depend on that. Raises TooOften by address alone: whoever asks
+        for another's codes can't have them refused to him.
+        """
+        kept = plain_name(name)
+        device = self._device(kept, asker)
+        if device is None:
+            self.rates.take(CODES_BY_ADDRESS, "address", asker.neighbourhood)
+        user = self.users.find(kept)
+        if user is None or user.person is None or user.disabled_at is not None:
+            return
+        try:
+            self.rates.take(CODES_BY_NAME, *(("device", device) if device else ("name", kept)))
+        except TooOften:
+            log.info("no further code sent", user=kept)
+            return
+        if self._send_code is not None:
+            self._send_code(user.person, *self.codes.give(kept))
+
+    def _set_by_code(self, name: str, code: str, password: str, own_words: Sequence[str]) -> None:
+        user = self.users.find(name)
+        if user is not None and user.disabled_at is None and self.codes.fits(name, code):
+            self.users.set_password(name, password, own_words)
+            self.codes.drop(name)
+            return
+        self.users.set_by_code(name, code, password, own_words)
 
     async def sign_in(self, user: User, method: str, asker: Asker, agent: str) -> SignedIn:
         """Begin a session of a fresh id for a user; whatever session came with it ends."""
@@ -180,8 +223,7 @@ class Identity:
             log.warning("old sign-ins not dropped", reason=str(error))
 
     def _tries(self, name: str, asker: Asker) -> list[tuple[Limit, tuple[str, ...]]]:
-        value = asker.cookie(DEVICE_COOKIE, secure=self.is_secure(asker))
-        device = self.devices.read(name, value) if value else None
+        device = self._device(name, asker)
         if device is not None:
             # His own device: neither a neighbour's flood nor one from everywhere touches it.
             return [(BY_PAIR, ("device", name, device))]
@@ -189,6 +231,10 @@ class Identity:
         in_a_flood = self.rates.counted(BY_NAME, "name", name) >= BY_NAME.windows[0].amount
         pair = BY_PAIR_IN_A_FLOOD if in_a_flood else BY_PAIR
         return [(BY_ADDRESS, ("address", where)), (pair, ("pair", name, where))]
+
+    def _device(self, name: str, asker: Asker) -> str | None:
+        value = asker.cookie(DEVICE_COOKIE, secure=self.is_secure(asker))
+        return self.devices.read(name, value) if value else None
 
     def _give_back(self, tries: list[tuple[Limit, tuple[str, ...]]]) -> None:
         for limit, who in tries:
@@ -210,6 +256,16 @@ class Identity:
         message = f"more than {BY_NAME.windows[0].amount} wrong passwords an hour for {name!r}"
         now = self.clock.now()
         self.tell(Event(now, EventKind.SIGN_IN_FLOOD, name, message, Severity.WARNING))
+
+
+def _providers(settings: SignInSettings, clock: Clock) -> dict[str, Provider]:
+    found: dict[str, Provider] = {}
+    back = f"{str(settings.public_url).rstrip('/')}/api/v1/sign-in/with"
+    if settings.oidc is not None:
+        found["oidc"] = Oidc(settings.oidc, f"{back}/oidc/back", clock)
+    if settings.cas is not None:
+        found["cas"] = Cas(settings.cas, f"{back}/cas/back")
+    return found
 
 
 def _netloc(settings: SignInSettings) -> str:

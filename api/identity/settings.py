@@ -2,8 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    model_validator,
+)
 
+from api.identity.asker import LOCAL_HOSTS, host_of
 from domain.identity import Role
 
 DAY_S = 86_400
@@ -19,6 +28,16 @@ class RoleRule(_Frozen):
     claim: Annotated[str, Field(min_length=1)]
     value: Annotated[str, Field(min_length=1)]
     role: Role
+
+
+def _safe(url: HttpUrl) -> HttpUrl:
+    # Whoever sits between could otherwise vouch for anybody.
+    if url.scheme != "https" and host_of(url.host or "") not in LOCAL_HOSTS:
+        raise ValueError("must begin with https:// (http only on this machine)")
+    return url
+
+
+SafeUrl = Annotated[HttpUrl, AfterValidator(_safe)]
 
 
 class _Provider(_Frozen):
@@ -44,7 +63,7 @@ class OidcSettings(_Provider):
     `person_claim` names the claim that holds the directory's person id (student number).
     """
 
-    issuer: HttpUrl
+    issuer: SafeUrl
     client_id: Annotated[str, Field(min_length=1)]
     client_secret: SecretStr = SecretStr("")
     scopes: tuple[str, ...] = ("openid", "profile")
@@ -57,7 +76,7 @@ class OidcSettings(_Provider):
 class CasSettings(_Provider):
     """A CAS server (version 2 or 3). `person_claim` names an attribute, `user` the user itself."""
 
-    server: HttpUrl
+    server: SafeUrl
     version: Literal[2, 3] = 3
     person_claim: Annotated[str, Field(min_length=1)] = "user"
 

@@ -23,7 +23,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 OWN_NAMES = frozenset({STATION_USER, "supervisor", "system"})
 # 16 letters of 32: 80 bits, and none of them is taken for another.
 CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-CODE_TRIES_MOST = 20
 Tell = Callable[[Event], None]
 
 
@@ -162,16 +161,6 @@ class UserBook:
         self._say(new, "password reset", actor)
         return Made(new, plain)
 
-    def give_code(self, name: str, plain: str, for_s: int) -> User:
-        """Let a code sent to the user's own telephone set a new password; the old one stays."""
-        with self._lock:
-            return self._keep(self._with_code(self._known(name), plain, for_s))
-
-    def code_is_good(self, name: str) -> bool:
-        """Say whether a code for this user is still to be used."""
-        user = self._users.get(name)
-        return user is not None and _code_lives(user, self._clock)
-
     def set_by_code(self, name: str, code: str, password: str, own_words: Sequence[str]) -> User:
         """Set the password with a code, once. Raises Forbidden, InvalidInput."""
         refused = Forbidden("the name or the code is not right, or the code has run out")
@@ -182,12 +171,12 @@ class UserBook:
             if user is None or user.disabled_at is not None or not _code_lives(user, self._clock):
                 raise refused
             if not fits:
-                self._keep(replace(user, code_tries=user.code_tries + 1))
+                # Not counted: 80 bits can't be guessed, and a count would let others use it up.
                 raise refused
             hashed = self._passwords.hashed(password, (user.name, *own_words))
             new = replace(
                 user, password_hash=hashed, version=user.version + 1,
-                code_hash=None, code_expires_at=None, code_tries=0,
+                code_hash=None, code_expires_at=None,
             )  # fmt: skip
             self._keep(new)
         self._say(new, "password set by code", name)
@@ -229,7 +218,7 @@ class UserBook:
 
     def _with_code(self, user: User, plain: str, for_s: int) -> User:
         end = self._clock.now() + timedelta(seconds=for_s)
-        return replace(user, code_hash=_code_hash(plain), code_expires_at=end, code_tries=0)
+        return replace(user, code_hash=_code_hash(plain), code_expires_at=end)
 
     def _person_is_free(self, person: str | None, name: str) -> None:
         other = self.of_person(person) if person else None
@@ -281,7 +270,7 @@ def _rules(user: User) -> bool:
 def _code_lives(user: User, clock: Clock) -> bool:
     if user.code_hash is None or user.code_expires_at is None:
         return False
-    return user.code_tries < CODE_TRIES_MOST and clock.now() < user.code_expires_at
+    return clock.now() < user.code_expires_at
 
 
 def _new_code() -> str:

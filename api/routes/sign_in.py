@@ -13,6 +13,7 @@ from api.identity.bearer import Tokens
 from api.identity.devices import DEVICE_DAYS
 from api.identity.service import Identity, SignedIn
 from api.identity.users import plain_name
+from domain.errors import UnknownSubject
 from domain.identity import Role
 
 router = APIRouter(tags=["sign-in"])
@@ -40,6 +41,12 @@ class CodeBody(_Body):
     user: Name
     code: Annotated[str, Field(min_length=4, max_length=100)]
     password: Secret
+
+
+class NameBody(_Body):
+    """Whom to send a code."""
+
+    user: Name
 
 
 class RefreshBody(_Body):
@@ -90,7 +97,7 @@ async def get_ways(deps: Deps) -> WaysAnswer:
     settings = identity.settings if identity is not None else None
     return WaysAnswer(
         password=identity is not None,
-        code_by_message=False,
+        code_by_message=identity is not None and identity.sends_codes,
         oidc=bool(settings and settings.oidc),
         cas=bool(settings and settings.cas),
     )
@@ -128,6 +135,16 @@ async def post_password(body: CodeBody, request: Request, deps: Deps) -> Done:
     identity = deps.people()
     words = own_words(deps, identity, body.user)
     await identity.set_by_code(body.user, body.code, body.password, words, asker_of(request))
+    return Done()
+
+
+@router.post("/sign-in/code", summary="Have a code sent to one's telephone")
+def post_code(body: NameBody, request: Request, deps: Deps) -> Done:
+    """Send the user's person a code that sets a new password; the answer is the same for all."""
+    identity = deps.people()
+    if not identity.sends_codes:
+        raise UnknownSubject("this station sends no codes; the office gives one")
+    identity.send_code(body.user, asker_of(request))
     return Done()
 
 

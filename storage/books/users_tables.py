@@ -14,7 +14,6 @@ app_user = Table(
     Column("version", Integer, nullable=False),
     Column("code_hash", String),
     Column("code_expires_at", UtcTime),
-    Column("code_tries", Integer, nullable=False),
     Column("disabled_at", UtcTime),
     Column("created_at", UtcTime),
     Column("created_by", String, nullable=False),

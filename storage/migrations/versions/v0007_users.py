@@ -34,7 +34,6 @@ def upgrade() -> None:
         _number("version"),
         sa.Column("code_hash", sa.String),
         _time("code_expires_at", known=False),
-        _number("code_tries"),
         _time("disabled_at", known=False),
         _time("created_at", known=False),
         _text("created_by"),
