@@ -6,13 +6,15 @@ A template names its numbers with a format; a number that is missing reads as "n
 from collections.abc import Mapping
 from typing import Any
 
-from domain.catalogue import identity, messages, reports, station
+from domain.catalogue import accounts, identity, messages, payments, reports, station
 from domain.catalogue.language import LANGUAGES, Language, Texts, joined
 
 __all__ = ["LANGUAGES", "TEXTS", "Language", "rule_text", "text"]
 
 # A key that two files define would silently hide one of them: the build of the table refuses it.
-TEXTS: Texts = joined(identity.TEXTS, messages.TEXTS, reports.TEXTS, station.TEXTS)
+TEXTS: Texts = joined(
+    accounts.TEXTS, identity.TEXTS, messages.TEXTS, payments.TEXTS, reports.TEXTS, station.TEXTS
+)
 
 
 def text(key: str, language: Language = "en", **values: Any) -> str:

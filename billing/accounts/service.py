@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from billing.accounts.closing import Closing, RefundToSource
 from billing.accounts.desk import AccountRules, Desk, Reading
+from billing.accounts.importing import Importing
 from billing.accounts.meters import Meters
 from billing.accounts.moving import Moving
 from billing.accounts.opening import Opening
@@ -24,7 +25,7 @@ def _never_read(_: str) -> Reading | None:
     return None
 
 
-class Accounts(Opening, People, Moving, Meters, Closing, Requests):
+class Accounts(Opening, People, Moving, Meters, Closing, Requests, Importing):
     """Actions on accounts. Thread-safe; calls block until they are durable.
 
     Each action carries the caller's id: sent again it changes nothing and gives the same answer;

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.accounts import Accounts
 from billing.accounts.closing import SourceRefund
 from billing.accounts.desk import Reading
 from billing.accounts.opening import NewAccount
+from billing.accounts.service import Accounts
 from billing.model import Account, Person
 from domain.books import (
     BookAccount,

@@ -3,9 +3,9 @@
 import pytest
 from office import NOON, Office
 
-from billing.accounts import accounts_for_roster
 from billing.accounts.desk import AccountRefused, Reading
 from billing.accounts.opening import NewAccount
+from billing.accounts.roster import accounts_for_roster
 from billing.model import Account, RegisterSpan
 from domain.books import BookAccount, KeyReused, Unit
 from domain.errors import InvalidInput
