@@ -1,6 +1,5 @@
 """One account while it is charged: its registers and months, what it owes, what is to be booked."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +34,9 @@ from domain.books import (
     Unit,
     free_book,
 )
+from domain.errors import UnknownSubject
 
+HOUR_MS = 3_600_000
 HOUSE_BOOKS = (
     BookAccount(REVENUE_ENERGY),
     BookAccount(REVENUE_FEE),
@@ -128,8 +129,11 @@ class AccountCharge:
         return shelf.grid(month, shelf.spans(self.account.id, self._history))
 
     def stretch(self, ms: int) -> tuple[int, int]:
-        """Return the stretch of time that a moment lies in."""
-        grid = self.grid(month_at(ms, self._parts.zone))
+        """Return the stretch of time that a moment lies in; the plain hour without a tariff."""
+        try:
+            grid = self.grid(month_at(ms, self._parts.zone))
+        except UnknownSubject:
+            return ms - ms % HOUR_MS, ms - ms % HOUR_MS + HOUR_MS
         place = grid.place(ms)
         return grid.starts[place], grid.starts[place + 1]
 
@@ -144,6 +148,15 @@ class AccountCharge:
         """Settle as if the account closed at a moment: its fees and free energy end with it."""
         self.closing_ms = at_ms
         self._terms_revision += 1
+
+    @property
+    def occupancies(self) -> tuple[Occupancy, ...]:
+        """Who lives there, as last taken from the directory."""
+        return self._occupancies or ()
+
+    def open_between(self) -> tuple[date | None, date | None]:
+        """Return the local days of opening and closing, where there are any."""
+        return self._opened_on(), self._closed_on()
 
     # --- months
 

@@ -9,8 +9,8 @@ from billing.calendar import Grid, days_of, first_day
 from billing.charging_store import MonthRow
 from billing.model import Occupancy
 from billing.rating import (
+    NO_CARRY,
     Carry,
-    Lot,
     Meterage,
     MonthRater,
     Rated,
@@ -28,13 +28,12 @@ class Month:
 
     grid: Grid
     row: MonthRow
-    carry_in: Carry = Carry()
+    carry_in: Carry = NO_CARRY
     terms: Terms | None = None
     terms_revision: int = -1
     days_open: list[date] = field(default_factory=list)
     rated: Rated | None = None
-    lots: tuple[Lot, ...] = ()
-    carry: Carry = Carry()
+    carry: Carry = NO_CARRY
     gone_wh: int = 0
     checkpoint: tuple[int, Meterage] | None = None
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from billing.chain import Decision, Reading
-from billing.rating import Carry, Line
+from billing.rating import NO_CARRY, Carry, Line
 from billing.tariff import TariffVersion
 from domain.books import BookAccount, Entry, Posted
 
@@ -57,7 +57,7 @@ class MonthRow:
     used_wh: int = 0
     expired_wh: int = 0
     fees_micro: Mapping[str, int] = field(default_factory=dict)
-    carry: Carry = Carry()
+    carry: Carry = NO_CARRY
     until_ms: int | None = None
     final: bool = False
 
@@ -149,8 +149,10 @@ class ChargingStore(Protocol):
     """Keeps what charging needs beside the books. Thread-safe; reads block.
 
     `commit` writes a plan and books its entries in one transaction; its future ends once that is
-    durable; it may raise EntryRefused. `days` are in order, `month_rows` newest first. `unfinished`
-    gives each account's first month that is not final. Raises StoreUnavailable.
+    durable; it may raise EntryRefused. `days` are in order; `day_before` and `day_after` give the
+    nearest day that has readings. `month_rows` come newest first, `unfinished` gives each account's
+    first month that is not final, `billed_wh` the energy in all months of an account. Raises
+    StoreUnavailable.
     """
 
     def commit(self, plan: Plan) -> "Future[Sequence[Posted]]": ...
@@ -161,9 +163,13 @@ class ChargingStore(Protocol):
 
     def day_before(self, key: RegisterKey, day: date) -> DayRow | None: ...
 
+    def day_after(self, key: RegisterKey, day: date) -> DayRow | None: ...
+
     def month_row(self, account: str, month: str) -> MonthRow | None: ...
 
     def month_rows(self, account: str, limit: int = 1200) -> Sequence[MonthRow]: ...
+
+    def billed_wh(self, account: str) -> int: ...
 
     def unfinished(self) -> Mapping[str, str]: ...
 

@@ -23,14 +23,13 @@ def sync_reviews(register: Register) -> list[Review]:
             register.reviews[at] = replace(review, state=ReviewState.GONE)
             changes.append(register.reviews[at])
     for at, before in list(chain.jumps.items()):
-        review = register.reviews.get(at)
+        known = register.reviews.get(at)
         after = Reading(at, chain.counts[bisect_left(chain.times, at)])
-        if review is None or review.state is ReviewState.GONE:
+        if known is None or known.state is ReviewState.GONE:
             changes.append(_found(register, before, after))
-        elif (review.before, review.after) != (before, after):
-            review = _explained(register, replace(review, before=before, after=after))
-            register.reviews[at] = review
-            changes.append(review)
+        elif (known.before, known.after) != (before, after):
+            register.reviews[at] = _explained(register, replace(known, before=before, after=after))
+            changes.append(register.reviews[at])
     return changes
 
 

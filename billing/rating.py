@@ -52,6 +52,9 @@ class Carry:
     lots: tuple[Lot, ...] = ()
 
 
+NO_CARRY = Carry()
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a month is rated with beside its energy: the occupants, the free energy they brought."""

@@ -23,7 +23,8 @@ class Register:
         self.span = span
         self.key = RegisterKey(span.meter, span.since)
         self.since_ms = to_ms(span.since)
-        self.until_ms = to_ms(span.until) if span.until is not None else None
+        # Set once the final reading is in the chain.
+        self.until_ms: int | None = None
         self.chain = Chain(limits, stretch)
         self.energies: dict[str, array[int]] = {}
         self.reviews: dict[int, Review] = {}
@@ -39,6 +40,20 @@ class Register:
     def covers(self, ms: int) -> bool:
         """Say whether a moment is inside the span."""
         return self.since_ms <= ms and (self.until_ms is None or ms < self.until_ms)
+
+    def is_let_go(self, ms: int) -> bool:
+        """Say whether readings of that time are not held in memory."""
+        return local_date(ms, self._zone) < self.loaded_from
+
+    def end(self, span: RegisterSpan) -> list[Reading]:
+        """End it with its final reading once the directory knows one; return what came after."""
+        if span.until is None or self.until_ms is not None:
+            return []
+        self.span, self.until_ms = span, to_ms(span.until)
+        gone = self.chain.drop_after(self.until_ms)
+        last_wh = span.last_wh if span.last_wh is not None else self.chain.last.energy_wh
+        self.chain.end(self.until_ms, last_wh)
+        return gone
 
     def measure(self, month: str, grid: Grid, low_ms: int, high_ms: int) -> int:
         """Find the energy of a month's stretches between two moments anew; return from which

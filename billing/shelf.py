@@ -12,6 +12,7 @@ from billing.charging_store import ChargingStore, SavedVersion
 from billing.tariff import Tariff, TariffBook, TariffVersion
 from domain.clock import Clock
 from domain.errors import InvalidInput, UnknownSubject
+from domain.events import Event, EventKind
 from domain.faults import Fault
 
 GRIDS_MOST = 4_000
@@ -33,8 +34,14 @@ class TariffShelf:
     begun is replaced by another of its date. `revision` counts the changes.
     """
 
-    def __init__(self, store: ChargingStore, clock: Clock, zone: ZoneInfo) -> None:
-        self._store, self._clock, self._zone = store, clock, zone
+    def __init__(
+        self,
+        store: ChargingStore,
+        clock: Clock,
+        zone: ZoneInfo,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._store, self._clock, self._zone, self._on_event = store, clock, zone, on_event
         self._lock = threading.RLock()
         self._saved: dict[str, list[SavedVersion]] = {}
         self._tariffs: dict[str, Tariff] = {}
@@ -115,7 +122,12 @@ class TariffShelf:
                 versions[versions.index(known)] = _withdrawn(known, now)
             versions.append(saved)
             self._rebuild(name)
-            return numbered
+        message = f"version {number} of tariff {name}, valid from {version.valid_from}: {reason}"
+        details = {"tariff": name, "version": number, "valid_from": version.valid_from.isoformat()}
+        self._on_event(
+            Event(now, EventKind.TARIFF_CHANGED, name, message, actor=actor, details=details)
+        )
+        return numbered
 
     def spans(self, account: str, history: History) -> tuple[tuple[int, Pricing], ...]:
         """Return from which moment on which version prices an account. Raises UnknownSubject.

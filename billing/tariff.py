@@ -32,7 +32,8 @@ class _Frozen(BaseModel):
 
 def _no_binary_fraction(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError(f'write it as text, "{value}", so that it stays exact')
+        # Pydantic makes a fault of a ValueError, and of no other error.
+        raise ValueError(f'write it as text, "{value}", so that it stays exact')  # noqa: TRY004
     return value
 
 

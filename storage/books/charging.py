@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, UnaryExpression
 
 from billing.charging_store import (
     DayRow,
@@ -26,6 +26,7 @@ from storage.ledger.dialect import add_new, add_or_replace
 from storage.ledger.sql_ledger import SqlLedger
 
 DAYS_MOST = 4_000
+DAYS_LOOKED_AT = 10
 REGISTERS_MOST = 1_000_000
 VERSIONS_MOST = 100_000
 ACCOUNTS_MOST = 1_000_000
@@ -80,16 +81,12 @@ class SqlCharging:
     def day_before(self, key: RegisterKey, day: date) -> DayRow | None:
         """Return the newest day before a day that has readings, or None."""
         table = tables.charged_day
-        query = (
-            sa.select(table)
-            .where(table.c.meter == key.meter, table.c.since == key.since, table.c.day < day)
-            .order_by(table.c.day.desc())
-            .limit(DAYS_MOST)
-        )
-        # A day whose readings were all taken out again has an empty row.
-        return next(
-            (found for row in self._rows(query) if (found := rows.day_of(row)).readings), None
-        )
+        return self._nearest(key, table.c.day < day, table.c.day.desc())
+
+    def day_after(self, key: RegisterKey, day: date) -> DayRow | None:
+        """Return the first day after a day that has readings, or None."""
+        table = tables.charged_day
+        return self._nearest(key, table.c.day > day, table.c.day.asc())
 
     def month_row(self, account: str, month: str) -> MonthRow | None:
         """Return a month of an account, or None."""
@@ -103,6 +100,13 @@ class SqlCharging:
         query = sa.select(table).where(table.c.account == account)
         query = query.order_by(table.c.month.desc()).limit(limit)
         return [rows.month_of(row) for row in self._rows(query)]
+
+    def billed_wh(self, account: str) -> int:
+        """Return the energy in all months of an account, Wh."""
+        table = tables.charged_month
+        total = sa.func.coalesce(sa.func.sum(table.c.energy_wh), 0).label("total")
+        query = sa.select(total).where(table.c.account == account)
+        return int(self._rows(query)[0]["total"])
 
     def unfinished(self) -> Mapping[str, str]:
         """Return the first month of each account that is not final."""
@@ -139,6 +143,20 @@ class SqlCharging:
         """Add a version; one that it replaces before its time is marked as withdrawn."""
         row = rows.version_row(saved)
         return self._books.transact(lambda tx: _save(tx, row, withdraw, saved.saved_at))
+
+    def _nearest(
+        self, key: RegisterKey, side: ColumnElement[bool], order: UnaryExpression[Any]
+    ) -> DayRow | None:
+        table = tables.charged_day
+        query = (
+            sa.select(table)
+            .where(table.c.meter == key.meter, table.c.since == key.since, side)
+            .order_by(order)
+            .limit(DAYS_LOOKED_AT)
+        )
+        days = (rows.day_of(row) for row in self._rows(query))
+        # A day whose readings were all taken out again has an empty row.
+        return next((found for found in days if found.readings), None)
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         return self._ledger.query(

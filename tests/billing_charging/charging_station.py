@@ -140,7 +140,8 @@ class ChargingStation:
     def room(self, name: str = "b1-101", *, first_wh: int = 1000, **more: Any) -> Account:
         """Open an account with a register of its own, counting from the start."""
         usual = {
-            "building": "B1", "room": name, "kind": RoomKind.DORM, "tariff": "t", "opened_at": self.start,
+            "building": "B1", "room": name, "kind": RoomKind.DORM, "tariff": "t",
+            "opened_at": self.start,
         }  # fmt: skip
         account = Account(id=name, **(usual | more))
         self.directory.put(account)
