@@ -21,8 +21,8 @@ LEGS_MOST = 1_000
 AMOUNT_MOST = 10**15
 
 
-def checked_content(entry: Entry) -> tuple[str, str]:
-    """Return an entry's content as text and its details alone as JSON.
+def checked_content(entry: Entry) -> tuple[bytes, str]:
+    """Return an entry's content as bytes and its details alone as JSON.
 
     The content leaves the time out: a caller that tries again may stamp anew, and the first time
     stands. Raises InvalidInput with everything that is wrong with the entry by itself.
@@ -30,18 +30,17 @@ def checked_content(entry: Entry) -> tuple[str, str]:
     faults = entry_faults(entry)
     if faults:
         raise InvalidInput(faults)
-    source = f"entry {entry.id}"
     try:
         details = details_text(entry.details)
-        content = content_text(entry, details)
-        content.encode()
+        content = content_bytes(entry, details)
     except (TypeError, ValueError) as error:
-        raise InvalidInput([Fault(source, f"can't be written as JSON: {error}")]) from error
-    if "\\u0000" in content:
-        raise InvalidInput([Fault(source, "must not contain the character NUL")])
+        message = f"can't be written as JSON: {error}"
+        raise InvalidInput([Fault(f"entry {entry.id!r}", message)]) from error
+    if b"\\u0000" in content:
+        raise InvalidInput([Fault(f"entry {entry.id!r}", "must not contain the character NUL")])
     if len(details) > DETAILS_MOST:
         message = f"details must be at most {DETAILS_MOST} characters (given: {len(details)})"
-        raise InvalidInput([Fault(source, message)])
+        raise InvalidInput([Fault(f"entry {entry.id!r}", message)])
     return content, details
 
 
@@ -56,29 +55,32 @@ def entry_faults(entry: Entry) -> list[Fault]:
         faults.append(Fault(source, "its time must carry a zone"))
     if not 2 <= len(legs) <= LEGS_MOST:
         faults.append(Fault(source, f"must have 2 to {LEGS_MOST} legs (given: {len(legs)})"))
-    if len({leg.account for leg in legs}) != len(legs):
-        faults.append(Fault(source, "names an account twice"))
-    whole = True
+    total, named = 0, set()
     for leg in legs:
-        if type(leg.amount) is not int or not 0 < abs(leg.amount) <= AMOUNT_MOST:
-            whole = False
+        amount = leg.amount
+        named.add(leg.account)
+        if type(amount) is int and 0 != amount <= AMOUNT_MOST and amount >= -AMOUNT_MOST:
+            total += amount
+        else:
             message = f"an amount must be a whole number, not 0, at most {AMOUNT_MOST}"
-            faults.append(Fault(source, f"{message} (given: {leg.amount!r})", leg.account))
-    if whole and sum(leg.amount for leg in legs) != 0:
-        faults.append(Fault(source, "its legs must sum to zero"))
-    longest = max(len(entry.id), len(entry.actor), len(entry.description), len(entry.reference))
-    if longest > TEXT_MOST:
+            faults.append(Fault(source, f"{message} (given: {amount!r})", leg.account))
+    if len(named) != len(legs):
+        faults.append(Fault(source, "names an account twice"))
+    if total and not faults:
+        faults.append(Fault(source, f"its legs must sum to zero (they sum to {total})"))
+    if max(map(len, (entry.id, entry.actor, entry.description, entry.reference))) > TEXT_MOST:
         faults.append(Fault(source, f"its texts must be at most {TEXT_MOST} characters"))
     return faults
 
 
-def content_text(entry: Entry, details: str) -> str:
-    """Return all of an entry but its time, as one text; `details` is its details_text."""
-    legs = [(leg.account, leg.amount) for leg in entry.legs]
-    head = _encode(
-        (entry.id, entry.kind.value, legs, entry.actor, entry.description, entry.reference)
-    )
-    return f"{head}\n{details}"
+def content_bytes(entry: Entry, details: str) -> bytes:
+    """Return all of an entry but its time: a line for each of id, kind, actor, description,
+    reference and leg, then its details_text; texts are JSON strings, so lines can't be forged."""
+    legs = "".join([f"{_quote(leg.account)} {leg.amount}\n" for leg in entry.legs])
+    return (
+        f"{_quote(entry.id)}\n{_quote(entry.kind)}\n{_quote(entry.actor)}\n"
+        f"{_quote(entry.description)}\n{_quote(entry.reference)}\n{legs}{details}"
+    ).encode()
 
 
 def details_text(details: Any) -> str:
@@ -86,12 +88,19 @@ def details_text(details: Any) -> str:
     return _encode(details if type(details) is dict else dict(details))
 
 
-def chain_hash(
-    previous: str, number: int, booked_at: datetime, time: datetime, content: str
-) -> str:
-    """Return the SHA-256 (hexadecimal) that chains an entry to the one before it."""
-    line = f"{previous}\n{number}\n{_moment(booked_at)}\n{_moment(time)}\n{content}"
-    return hashlib.sha256(line.encode()).hexdigest()
+def chain_hash(previous: str, number: int, booked_at: str, time: str, content: bytes) -> str:
+    """Return the SHA-256 (hexadecimal) that chains an entry to the one before it.
+
+    Hashed are four lines and the content; both times are `moment_text`.
+    """
+    head = f"{previous}\n{number}\n{booked_at}\n{time}\n".encode()
+    return hashlib.sha256(head + content).hexdigest()
+
+
+def moment_text(time: datetime) -> str:
+    """Return a time as the chain writes it: UTC, to the microsecond."""
+    moment = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 def same_movement(one: Entry, other: Entry) -> bool:
@@ -105,10 +114,6 @@ def same_movement(one: Entry, other: Entry) -> bool:
         == (other.actor, other.description, other.reference)
         and json.loads(details_text(one.details)) == json.loads(details_text(other.details))
     )
-
-
-def _moment(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat()
 
 
 def _plain(value: Any) -> object:
@@ -127,3 +132,4 @@ def _plain(value: Any) -> object:
 _encode = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
 ).encode
+_quote = json.encoder.encode_basestring

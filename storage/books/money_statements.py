@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,7 +12,7 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """What one driver is sent; `names` and `moment` turn values into its parameters.
+    """What one driver is sent; `names` and `moment` (a moment_text) make its parameters of values.
 
     `by_columns` says that a statement takes all rows at once, as one array a column.
     """
@@ -26,13 +25,13 @@ class Statements:
     set_balances: str
     set_head: str
     names: Callable[[Iterable[str]], Any]
-    moment: Callable[[datetime], Any]
+    moment: Callable[[str], Any]
     by_columns: bool
 
 
-def _sqlite_moment(time: datetime) -> str:
-    # The text that SQLAlchemy's type writes and reads.
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+def _sqlite_moment(text: str) -> str:
+    # As SQLAlchemy's type writes and reads it: a blank between, no offset.
+    return f"{text[:10]} {text[11:26]}"
 
 
 _SQLITE = Statements(
@@ -40,10 +39,11 @@ _SQLITE = Statements(
     accounts="SELECT id, unit, floor, closed, balance FROM book_account"
     " WHERE id IN (SELECT value FROM json_each(?))",
     known_ids="SELECT id FROM book_entry WHERE id IN (SELECT value FROM json_each(?))",
-    add_legs="INSERT INTO book_leg (number, place, account, unit, amount, balance)"
+    # FAIL: a row is refused as ever, but SQLite need not keep what a statement might undo.
+    add_legs="INSERT OR FAIL INTO book_leg (number, place, account, unit, amount, balance)"
     " VALUES (?, ?, ?, ?, ?, ?)",
-    add_entries="INSERT INTO book_entry (number, id, time, booked_at, kind, actor, description,"
-    " reference, details, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    add_entries="INSERT OR FAIL INTO book_entry (number, id, time, booked_at, kind, actor,"
+    " description, reference, details, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     set_balances="UPDATE book_account SET balance = ?, last_number = ? WHERE id = ?",
     set_head="UPDATE book_head SET number = ?, hash = ?",
     names=lambda names: json.dumps(list(names)),
@@ -68,7 +68,7 @@ _POSTGRESQL = Statements(
     " WHERE book_account.id = new.id",
     set_head="UPDATE book_head SET number = %s, hash = %s",
     names=list,
-    moment=lambda time: time.astimezone(UTC),
+    moment=str,
     by_columns=True,
 )
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,7 @@ AsyncWaiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Posted]"]
 class _Batch:
     requests: list[Request]
     waiters: "list[Future[Posted] | AsyncWaiter]"
+    one_by_one: bool = False
 
     def add(self, request: Request, waiter: "Future[Posted] | AsyncWaiter") -> None:
         self.requests.append(request)
@@ -79,33 +81,37 @@ class PostQueue:
                 batch.add(request, waiter)
                 self._waiting += 1
                 return
-            batch = _Batch([request], [waiter])
-            job = self._ledger.transact(
-                lambda connection: self._book(connection, batch), after=self._settled
-            )
-            self._open = batch
+            batch = self._open = _Batch([request], [waiter])
             self._waiting += 1
+            try:
+                job = self._submit(batch)
+            except StoreUnavailable:
+                self._open, self._waiting = None, self._waiting - 1
+                raise
         # Outside the lock: a job that failed already answers right here.
         job.add_done_callback(lambda done: self._answer(done, batch))
+
+    def _submit(self, batch: _Batch) -> "Future[list[Outcome]]":
+        return self._ledger.enqueue(lambda connection: self._book(connection, batch), self._settled)
 
     def _book(self, connection: Connection, batch: _Batch) -> list[Outcome]:
         with self._lock:
             if self._open is batch:
                 self._open = None
         now = self._clock.now()
+        if batch.one_by_one:
+            return [self._book_one(connection, request, now) for request in batch.requests]
         try:
-            with connection.begin_nested():
-                return book(connection, batch.requests, now)
+            return book(connection, batch.requests, now)
         except Exception as error:
-            if len(batch.requests) == 1 or self._ledger.is_outage(error):
-                raise
-        return [self._book_alone(connection, request) for request in batch.requests]
+            # What the database itself refuses must not take its neighbours along.
+            batch.one_by_one = not self._ledger.is_outage(error)
+            raise
 
-    def _book_alone(self, connection: Connection, request: Request) -> Outcome:
-        """What the database itself refuses must not take its neighbours along."""
+    def _book_one(self, connection: Connection, request: Request, now: datetime) -> Outcome:
         try:
             with connection.begin_nested():
-                return book(connection, [request], self._clock.now())[0]
+                return book(connection, [request], now)[0]
         except Exception as error:
             if self._ledger.is_outage(error):
                 raise
@@ -115,12 +121,20 @@ class PostQueue:
         self._follow([one for one in outcomes if isinstance(one, Posted)])
         return outcomes
 
-    def _answer(self, job: "Future[list[Outcome]]", batch: _Batch) -> None:
+    def _answer(self, job: "Future[list[Outcome]]", batch: _Batch, again: bool = True) -> None:
+        error = job.exception()
+        if isinstance(error, Exception) and batch.one_by_one and again:
+            try:
+                retry = self._submit(batch)
+            except StoreUnavailable as closed:
+                error = closed
+            else:
+                retry.add_done_callback(lambda done: self._answer(done, batch, again=False))
+                return
         with self._lock:
             self._waiting -= len(batch.requests)
             if self._open is batch:
                 self._open = None
-        error = job.exception()
         outcomes: Sequence[Outcome] = (
             [error] * len(batch.waiters) if isinstance(error, Exception) else job.result()
         )

@@ -1,13 +1,20 @@
 """Booking entries inside a transaction: all decisions are made on what that transaction reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from domain.book_chain import chain_hash, checked_content, content_text, details_text, same_movement
+from domain.book_chain import (
+    chain_hash,
+    checked_content,
+    content_bytes,
+    details_text,
+    moment_text,
+    same_movement,
+)
 from domain.books import (
     AccountUnknown,
     BelowFloor,
@@ -22,12 +29,13 @@ from storage.books.money_statements import fetch, send, statements
 Outcome = Posted | Exception
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """An entry to book, checked by itself, with its content as text."""
+    """An entry to book, checked by itself, with its time and content as text."""
 
     entry: Entry
-    content: str
+    time: str
+    content: bytes
     details: str
     floors: Mapping[str, int] | None
     enforce_floors: bool
@@ -36,7 +44,7 @@ class Request:
     def of(cls, entry: Entry, floors: Mapping[str, int] | None, enforce_floors: bool) -> "Request":
         """Check an entry by itself. Raises InvalidInput."""
         content, details = checked_content(entry)
-        return cls(entry, content, details, floors, enforce_floors)
+        return cls(entry, moment_text(entry.time), content, details, floors, enforce_floors)
 
 
 @dataclass(slots=True)
@@ -57,9 +65,15 @@ class _Draft:
     booked_at: datetime
     accounts: dict[str, _Account]
     there: dict[str, Posted]
-    moment: Any
+    moment: Callable[[str], Any]
+    booked_text: str = field(init=False)
+    booked_value: Any = field(init=False)
     legs: list[tuple[Any, ...]] = field(default_factory=list)
     entries: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.booked_text = moment_text(self.booked_at)
+        self.booked_value = self.moment(self.booked_text)
 
     def take(self, request: Request) -> Posted:
         """Add an entry to the draft. Raises EntryRefused, and then the draft is as before."""
@@ -69,7 +83,7 @@ class _Draft:
             return _repeated(found, request)
         after = self._balances_after(request)
         number = self.number + 1
-        digest = chain_hash(self.hash, number, self.booked_at, entry.time, request.content)
+        digest = chain_hash(self.hash, number, self.booked_text, request.time, request.content)
         for place, leg in enumerate(entry.legs):
             account = self.accounts[leg.account]
             account.balance = after[leg.account]
@@ -79,8 +93,8 @@ class _Draft:
             )
         self.entries.append(
             (
-                number, entry.id, self.moment(entry.time), self.moment(self.booked_at),
-                entry.kind.value, entry.actor, entry.description, entry.reference,
+                number, entry.id, self.moment(request.time), self.booked_value,
+                str(entry.kind), entry.actor, entry.description, entry.reference,
                 request.details, digest,
             )
         )  # fmt: skip
@@ -170,7 +184,7 @@ def _write(connection: Connection, draft: _Draft) -> None:
 
 
 def _repeated(found: Posted, request: Request) -> Posted:
-    stored = content_text(found.entry, details_text(found.entry.details))
+    stored = content_bytes(found.entry, details_text(found.entry.details))
     if stored != request.content and not same_movement(found.entry, request.entry):
         raise KeyReused(f"the id {request.entry.id} was used for an entry with other content")
     return Posted(

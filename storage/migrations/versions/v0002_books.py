@@ -19,17 +19,19 @@ depends_on: str | None = None
 APPEND_ONLY = ("book_entry", "book_leg")
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# What an entry is refused for, judged over its legs; the units are a closed list, held by a check.
 _FAULTS_OF_AN_ENTRY = {
     "its number is not the next one": (
         "NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM book_entry)"
     ),
+    # SQLite's REPLACE would take the old entry away without a delete.
     "its id is taken": "EXISTS (SELECT 1 FROM book_entry WHERE id = NEW.id)",
-    "it has fewer than two legs": ("(SELECT count(*) FROM book_leg WHERE number = NEW.number) < 2"),
+    "it has fewer than two legs": "count(*) < 2",
     "its legs do not sum to zero": (
-        "EXISTS (SELECT 1 FROM book_leg WHERE number = NEW.number"
-        " GROUP BY unit HAVING sum(amount) <> 0)"
+        "sum(amount) <> 0 OR sum(CASE unit WHEN 'wh' THEN amount ELSE 0 END) <> 0"
     ),
 }
+_UNITS = "unit IN ('micro', 'wh')"
 _BOOKED = "EXISTS (SELECT 1 FROM book_entry WHERE number = NEW.number)"
 
 
@@ -58,6 +60,7 @@ def _create_accounts() -> None:
         sa.Column("balance", _BIG, nullable=False),
         sa.Column("last_number", _BIG, nullable=False),
         sa.UniqueConstraint("id", "unit", name="book_account_unit"),
+        sa.CheckConstraint(_UNITS, name="book_account_units"),
     )
     head = op.create_table(
         "book_head",
@@ -108,7 +111,12 @@ def _create_legs() -> None:
         sa.ForeignKeyConstraint(
             ["number"], ["book_entry.number"], deferrable=True, initially="DEFERRED"
         ),
-        sa.ForeignKeyConstraint(["account", "unit"], ["book_account.id", "book_account.unit"]),
+        sa.ForeignKeyConstraint(
+            ["account", "unit"],
+            ["book_account.id", "book_account.unit"],
+            deferrable=True,
+            initially="DEFERRED",
+        ),
         sqlite_with_rowid=False,
     )
     op.create_index("book_leg_account", "book_leg", ["account", "number"], unique=True)
@@ -121,26 +129,30 @@ def _guard(dialect: str) -> None:
 
 
 def _sqlite_guards() -> list[str]:
+    # FAIL, not ABORT: nothing of the row is written yet, and without anything that may abort
+    # half-way SQLite keeps no copy of every page a statement touches.
     checks = " ".join(
-        f"SELECT RAISE(ABORT, 'book_entry: {message}') WHERE {fault};"
+        f"WHEN {fault} THEN RAISE(FAIL, 'book_entry: {message}')"
         for message, fault in _FAULTS_OF_AN_ENTRY.items()
     )
     return [
-        f"CREATE TRIGGER book_entry_whole BEFORE INSERT ON book_entry BEGIN {checks} END",
+        "CREATE TRIGGER book_entry_whole BEFORE INSERT ON book_entry"  # noqa: S608
+        f" BEGIN SELECT CASE {checks} END FROM book_leg WHERE number = NEW.number; END",
         f"CREATE TRIGGER book_leg_in_time BEFORE INSERT ON book_leg WHEN {_BOOKED}"
-        " BEGIN SELECT RAISE(ABORT, 'book_leg: its entry is booked already'); END",
+        " BEGIN SELECT RAISE(FAIL, 'book_leg: its entry is booked already'); END",
     ]
 
 
 def _postgresql_guards() -> list[str]:
     checks = " ".join(
-        f"IF {fault} THEN RAISE EXCEPTION 'book_entry: {message}'"
-        " USING ERRCODE = 'integrity_constraint_violation'; END IF;"
-        for message, fault in _FAULTS_OF_AN_ENTRY.items()
+        f"WHEN {fault} THEN '{message}'" for message, fault in _FAULTS_OF_AN_ENTRY.items()
     )
     return [
-        "CREATE FUNCTION book_entry_whole() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN {checks} RETURN NEW; END $$",
+        "CREATE FUNCTION book_entry_whole() RETURNS trigger LANGUAGE plpgsql AS"  # noqa: S608
+        f" $$ DECLARE fault text; BEGIN SELECT CASE {checks} END INTO fault"
+        " FROM book_leg WHERE number = NEW.number;"
+        " IF fault IS NOT NULL THEN RAISE EXCEPTION USING MESSAGE = 'book_entry: ' || fault,"
+        " ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$",
         "CREATE TRIGGER book_entry_whole BEFORE INSERT ON book_entry"
         " FOR EACH ROW EXECUTE FUNCTION book_entry_whole()",
         # One writer of legs at a time, to its commit: so the checks see every leg there is.
