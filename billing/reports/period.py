@@ -79,9 +79,10 @@ def period_of(
         return _checked(day, _next(day), zone)
     if month is not None:
         found = _MONTH.fullmatch(month)
-        if not found or not 1 <= int(found[2]) <= 12 or not 1 <= int(found[1]) < 9999:
+        if not found or not 1 <= int(found[2]) <= 12 or not 1 <= int(found[1]) < 9998:
             raise _invalid("month", f"must be a month such as 2026-11 (given: {month!r})")
-        return Period.of_month(int(found[1]), int(found[2]), zone)
+        asked = Period.of_month(int(found[1]), int(found[2]), zone)
+        return _checked(asked.first, asked.end, zone)
     if first is None or end is None:
         raise _invalid("from" if first is None else "to", "is required beside the other")
     return _checked(first, end, zone)
