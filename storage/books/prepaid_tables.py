@@ -72,18 +72,18 @@ meter_purchase = Table(
     Column("proof", JSON, nullable=False),
 )
 
-# Up to where a meter's own charging is in the books.
+# Where a meter and the books agreed last.
 prepaid_mark = Table(
     "prepaid_mark",
     metadata,
     Column("meter", String, primary_key=True),
     Column("account", String, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("energy_wh", BigInteger, nullable=False),
-    Column("remaining_minor", Integer, nullable=False),
     Column("at", UtcTime, nullable=False),
-    Column("drift_micro", BigInteger, nullable=False),
-    Column("priced_micro", BigInteger, nullable=False),
+    Column("remaining_minor", Integer, nullable=False),
+    Column("energy_wh", BigInteger, nullable=False),
+    Column("book_micro", BigInteger, nullable=False),
+    Column("bought_minor", BigInteger, nullable=False),
 )
 
 prepaid_difference = Table(
@@ -95,10 +95,12 @@ prepaid_difference = Table(
     Column("kind", String, nullable=False),
     Column("opened_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
-    Column("difference_micro", BigInteger),
+    Column("difference_micro", BigInteger, nullable=False),
     Column("evidence", JSON, nullable=False),
+    Column("proposed_by", String, nullable=False),
+    Column("proposed_micro", BigInteger),
+    Column("reason", String, nullable=False),
     Column("closed_at", UtcTime),
     Column("closed_by", String, nullable=False),
     Column("decision", String, nullable=False),
-    Column("reason", String, nullable=False),
 )

@@ -98,21 +98,25 @@ def _create_differences() -> None:
         _text("meter", key=True),
         _text("account"),
         _number("number"),
-        sa.Column("energy_wh", sa.BigInteger, nullable=False),
-        _number("remaining_minor"),
         _time("at"),
-        sa.Column("drift_micro", sa.BigInteger, nullable=False),
-        sa.Column("priced_micro", sa.BigInteger, nullable=False),
+        _number("remaining_minor"),
+        *(
+            sa.Column(name, sa.BigInteger, nullable=False)
+            for name in ("energy_wh", "book_micro", "bought_minor")
+        ),
     )
     op.create_table(
         "prepaid_difference",
         _text("id", key=True),
         *map(_text, ("meter", "account", "kind")),
         *map(_time, ("opened_at", "seen_at")),
-        sa.Column("difference_micro", sa.BigInteger),
+        sa.Column("difference_micro", sa.BigInteger, nullable=False),
         sa.Column("evidence", sa.JSON, nullable=False),
+        _text("proposed_by"),
+        sa.Column("proposed_micro", sa.BigInteger),
+        _text("reason"),
         _time("closed_at", known=False),
-        *map(_text, ("closed_by", "decision", "reason")),
+        *map(_text, ("closed_by", "decision")),
     )
     op.create_index("prepaid_difference_time", "prepaid_difference", ["opened_at"])
     still_open = sa.text("closed_at IS NULL")
