@@ -111,11 +111,38 @@ class ChargingStation:
         self.book = TariffBook.model_validate({"t": tariff})
         self.open()
 
+    @classmethod
+    def beside(
+        cls,
+        other: "ChargingStation",
+        *,
+        zone: ZoneInfo,
+        start: datetime,
+        end: datetime,
+        tariff_name: str,
+        tariff: dict[str, Any],
+    ) -> "ChargingStation":
+        """Make a station over the ledger of another, with accounts, tariff and time of its own."""
+        made = cls.__new__(cls)
+        made.clock = LeapClock(end)
+        made.zone, made.folder, made.start = zone, other.folder, start
+        made.directory, made.events = ListedDirectory(), []
+        made.limits, made.post_every_s = MeterLimits(), 3600
+        made.book = TariffBook.model_validate({tariff_name: tariff})
+        made.ledger, made.books, made.store = other.ledger, other.books, other.store
+        made.books.open(BookAccount("clearing:wechat")).result()
+        made.restart_charger()
+        return made
+
     def open(self) -> None:
         """Open the ledger's file and build everything over it."""
         self.ledger = SqlLedger(f"sqlite:///{self.folder / 'ledger.db'}", clock=self.clock)
         self.books = SqlBooks(self.ledger, clock=self.clock)
         self.store = SqlCharging(self.ledger, self.books)
+        self.restart_charger()
+
+    def restart_charger(self) -> None:
+        """Lose what only the charger had in memory."""
         self.charger = Charger(
             self.books,
             self.directory,
@@ -150,6 +177,10 @@ class ChargingStation:
         )
         self.books.open(BookAccount(room_book(name))).result()
         return account
+
+    def people(self, account: str, count: int, since: date = date(2020, 1, 1)) -> None:
+        """Let so many people live in a room from a day on."""
+        self.directory.live(*(Occupancy(f"p{one}", account, since) for one in range(count)))
 
     def at(self, hours: float) -> datetime:
         """Return a moment that many hours from the start."""
