@@ -178,10 +178,10 @@ class Closing:
                 if stay.since >= today:
                     tx.drop_occupancy(stay)
                 elif stay.until is None or stay.until > today:
-                    tx.save_occupancy(replace(stay, until=today))
+                    tx.save_occupancies(replace(stay, until=today))
             tx.close_book(room_book(account.id))
             tx.close_book(free_book(account.id))
-            tx.save_account(replace(account, closed_at=now))
+            tx.save_accounts(replace(account, closed_at=now))
             result = {
                 "account": account.id, "balance_micro": balance, "paid_out_minor": paid_minor,
                 "refunds": list(refunds), "free_lapsed_wh": lapsed_wh, "registers": registers,

@@ -1,12 +1,14 @@
 """Rooms and people out of files: planned first, and applied only as planned."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from billing.accounts.desk import AccountRefused, Asked, Desk, Done, event_of
-from billing.accounts.opening import open_in
-from billing.accounts.people import occupy_in
-from billing.accounts.store import AccountsTransaction
+from billing.accounts.new_account import open_in
+from billing.accounts.people import overlapping
+from billing.accounts.store import AccountsTransaction, TariffSince
+from billing.model import Occupancy
 from billing.people_files.columns import PEOPLE, ROOMS
 from billing.people_files.people import people_rows, plan_people
 from billing.people_files.plan import (
@@ -122,36 +124,42 @@ class Importing:
 
 def _apply(tx: AccountsTransaction, steps: Sequence[Step], desk: Desk, actor: str) -> None:
     now = desk.now()
-    # Ends of stays come first, so that a swap of beds never overlaps.
-    for step in sorted(steps, key=_order):
-        match step:
-            case OpenRoom():
-                open_in(tx, step.new, now, actor)
-            case ChangeRoom():
-                _must_be(step.before, tx.account(step.before.id), step.before.id)
-                tx.save_account(step.after)
-                if step.after.tariff != step.before.tariff:
-                    tx.save_tariff(step.after.id, now, step.after.tariff)
-            case SavePerson():
-                _must_be(step.before, tx.person(step.after.id), step.after.id)
-                tx.save_person(step.after)
-            case SaveStay(before=None):
-                occupy_in(tx, step.after)
-            case SaveStay():
-                stays = tx.occupancies(account_id=step.after.account, person_id=step.after.person)
-                _must_be(step.before, step.before if step.before in stays else None, step.after)
-                tx.save_occupancy(step.after)
+    rooms = [step.new for step in steps if isinstance(step, OpenRoom)]
+    if rooms:
+        open_in(tx, rooms, now, actor)
+    for step in steps:
+        if isinstance(step, ChangeRoom):
+            _must_be(step.before, tx.account(step.before.id), step.before.id)
+            tx.save_accounts(step.after)
+            if step.after.tariff != step.before.tariff:
+                tx.save_tariffs(TariffSince(step.after.id, now, step.after.tariff))
+    _save_people(tx, [step for step in steps if isinstance(step, SavePerson)])
+    _save_stays(tx, [step for step in steps if isinstance(step, SaveStay)])
 
 
-def _order(step: Step) -> int:
-    match step:
-        case OpenRoom() | ChangeRoom():
-            return 0
-        case SavePerson():
-            return 1
-        case SaveStay(before=None):
-            return 3
-    return 2
+def _save_people(tx: AccountsTransaction, steps: Sequence[SavePerson]) -> None:
+    there = tx.people([step.after.id for step in steps])
+    for step in steps:
+        _must_be(step.before, there.get(step.after.id), step.after.id)
+    tx.save_people(*(step.after for step in steps))
+
+
+def _save_stays(tx: AccountsTransaction, steps: Sequence[SaveStay]) -> None:
+    final: dict[tuple[str, str], dict[date, Occupancy]] = {}
+    for stay in tx.stays_of(sorted({step.after.person for step in steps})):
+        final.setdefault((stay.person, stay.account), {})[stay.since] = stay
+    for step in steps:
+        after = step.after
+        here = final.setdefault((after.person, after.account), {})
+        _must_be(step.before, here.get(after.since), f"{after.person} in {after.account}")
+        here[after.since] = after
+    # A swap of beds is looked at when all of it is done.
+    for step in steps:
+        here = final[(step.after.person, step.after.account)]
+        others = [one for one in here.values() if one.since != step.after.since]
+        if overlapping(step.after, others) is not None:
+            raise AccountRefused(f"{step.after.person} occupies {step.after.account} already")
+    tx.save_occupancies(*(step.after for step in steps))
 
 
 def _must_be(planned: object, found: object, name: object) -> None:

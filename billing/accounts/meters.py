@@ -14,7 +14,7 @@ from billing.accounts.desk import (
     event_of,
     open_account_in,
 )
-from billing.accounts.opening import attach_in, register_faults
+from billing.accounts.new_account import attach_in, register_faults
 from billing.accounts.store import AccountsTransaction
 from billing.model import RegisterSpan
 from domain.errors import InvalidInput

@@ -29,7 +29,7 @@ class People:
         def work(tx: AccountsTransaction) -> Mapping[str, Any]:
             if tx.person(person.id) is not None:
                 raise AccountRefused(f"there is a person {person.id} already")
-            tx.save_person(person)
+            tx.save_people(person)
             _tell(tx, desk, person.id, "added", actor, action=action_id)
             return {"person": person.id}
 
@@ -47,7 +47,7 @@ class People:
 
         def work(tx: AccountsTransaction) -> Mapping[str, Any]:
             before = _known(tx, person.id)
-            tx.save_person(person)
+            tx.save_people(person)
             changed = changed_fields(before, person)
             _tell(tx, desk, person.id, f"changed: {', '.join(changed) or 'nothing'}", actor,
                   fields=changed, action=action_id)  # fmt: skip
@@ -74,7 +74,7 @@ class People:
             if here:
                 raise AccountRefused(f"{person_id} occupies {here[0].account}: move out first")
             if history:
-                tx.save_person(Person(person_id, "", language=before.language))
+                tx.save_people(Person(person_id, "", language=before.language))
             else:
                 tx.drop_person(person_id)
             what = "blanked" if history else "removed"
@@ -171,7 +171,7 @@ def occupy_in(tx: AccountsTransaction, wanted: Occupancy) -> None:
             f"{wanted.person} occupies {wanted.account} already,"
             f" from {other.since} {f'until {other.until}' if other.until else 'on'}"
         )
-    tx.save_occupancy(wanted)
+    tx.save_occupancies(wanted)
 
 
 def leave_in(tx: AccountsTransaction, person_id: str, account_id: str, until: date) -> Occupancy:
@@ -186,7 +186,7 @@ def leave_in(tx: AccountsTransaction, person_id: str, account_id: str, until: da
                 tx.drop_occupancy(stay)
                 return stay
             if stay.since < until:
-                tx.save_occupancy(replace(stay, until=until))
+                tx.save_occupancies(replace(stay, until=until))
                 return stay
     raise AccountRefused(f"{person_id} does not occupy {account_id} up to {until}")
 

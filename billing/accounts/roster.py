@@ -1,7 +1,7 @@
 """Accounts out of the roster: one a room, its meters the account's registers."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 
 from billing.model import Account
 from domain.site import Meter, RoomKind, Site
@@ -9,18 +9,18 @@ from domain.site import Meter, RoomKind, Site
 ID_MOST = 60
 
 
-def account_id_of(building: str, room: str, taken: Collection[str] = ()) -> str:
-    """Return an id for a new account: `b1-305`, and `b1-305~2` where that one is taken.
+def account_id_of(building: str, room: str) -> str:
+    """Return the id of a room's first account, such as `b1-305`."""
+    return re.sub(r"[^\w.]+", "-", f"{building}-{room}".lower()).strip("-")[:ID_MOST] or "room"
 
-    A room that was closed and is opened again so gets a new id.
-    """
-    slug = re.sub(r"[^\w.]+", "-", f"{building}-{room}".lower()).strip("-")[:ID_MOST] or "room"
-    if slug not in taken:
-        return slug
-    number = 2
-    while f"{slug}~{number}" in taken:
+
+def free_id(name: str, taken: Container[str]) -> str:
+    """Return an id that is not taken: `b1-305~2` for a room that is opened for a second time."""
+    free, number = name, 1
+    while free in taken:
         number += 1
-    return f"{slug}~{number}"
+        free = f"{name}~{number}"
+    return free
 
 
 def rooms_of(site: Site) -> dict[tuple[str, str], list[Meter]]:
@@ -41,6 +41,6 @@ def accounts_for_roster(site: Site, tariff_of: Mapping[RoomKind, str]) -> list[A
     for (building, room), meters in rooms_of(site).items():
         kind, floor = meters[0].kind, meters[0].floor
         if kind in tariff_of:
-            name = account_id_of(building, room, accounts)
+            name = free_id(account_id_of(building, room), accounts)
             accounts[name] = Account(name, building, room, kind, tariff_of[kind], floor=floor)
     return list(accounts.values())

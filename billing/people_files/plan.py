@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from billing.accounts.desk import canonical
-from billing.accounts.opening import NewAccount
+from billing.accounts.new_account import NewAccount
 from billing.model import Account, Occupancy, Person
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from billing.accounts.opening import NewAccount, new_account_faults
+from billing.accounts.new_account import NewAccount, new_account_faults
 from billing.model import Account, Directory
 from billing.people_files.columns import ROOMS
 from billing.people_files.plan import (

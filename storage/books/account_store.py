@@ -1,18 +1,18 @@
 """Accounts, people and requests in the database of the books: one transaction with the money."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import Column, ColumnElement, Connection, Table
 
 from billing.accounts.store import (
     AccountsTransaction,
     ActionRecord,
     MoneyRequest,
     RequestState,
+    TariffSince,
 )
 from billing.model import Account, Occupancy, Person, RegisterSpan
 from domain.books import BookAccount, Entry, EntryKind, Posted
@@ -22,7 +22,7 @@ from storage.books import directory_tables as tables
 from storage.books import money_reader
 from storage.books.directory import Changes, SqlDirectory
 from storage.books.sql_books import BooksTransaction, SqlBooks
-from storage.ledger.dialect import add_or_replace
+from storage.ledger.dialect import add_or_replace, add_or_replace_many
 from storage.ledger.rows import event_row
 from storage.ledger.sql_ledger import SqlLedger
 from storage.ledger.tables import event
@@ -31,6 +31,8 @@ T = TypeVar("T")
 REQUESTS_MOST = 10_000
 # One recharge is refunded, reversed or transferred a few times at most.
 MOVES_OF_A_RECHARGE_MOST = 1_000
+# Databases take a limited number of values in one statement.
+VALUES_AT_ONCE = 500
 SPENDS = (EntryKind.REFUND, EntryKind.REVERSAL, EntryKind.TRANSFER)
 
 
@@ -119,26 +121,39 @@ class SqlAccountsTransaction:
         )
         return rows.account_of(found[0]) if found else None
 
-    def save_account(self, account: Account) -> None:
-        """Add an account or replace it."""
-        add_or_replace(self._connection, tables.room_account, [rows.account_row(account)])
-        self.changes.accounts.append(account)
+    def room_places(self) -> Mapping[str, tuple[str, str, bool]]:
+        """Return building, room and whether it is open of every account."""
+        table = tables.room_account
+        query = sa.select(table.c.id, table.c.building, table.c.room, table.c.closed_at.is_(None))
+        return {row[0]: (row[1], row[2], bool(row[3])) for row in self._connection.execute(query)}
 
-    def save_tariff(self, account_id: str, since: datetime, tariff: str) -> None:
-        """Keep which tariff an account has from a moment on."""
-        row = {"account": account_id, "since": since, "tariff": tariff}
-        add_or_replace(self._connection, tables.room_tariff, [row])
-        self.changes.tariffs.append((account_id, since, tariff))
+    def save_accounts(self, *accounts: Account) -> None:
+        """Add accounts or replace them."""
+        kept = [rows.account_row(account) for account in accounts]
+        add_or_replace_many(self._connection, tables.room_account, kept)
+        self.changes.accounts += accounts
+
+    def save_tariffs(self, *since: TariffSince) -> None:
+        """Keep which tariff accounts have from a moment on."""
+        kept = [{"account": one.account, "since": one.since, "tariff": one.tariff} for one in since]
+        add_or_replace_many(self._connection, tables.room_tariff, kept)
+        self.changes.tariffs += since
 
     def person(self, person_id: str) -> Person | None:
         """Return a person, or None."""
         row = _one(self._connection, tables.person, id=person_id)
         return Person(**row) if row else None
 
-    def save_person(self, person: Person) -> None:
-        """Add a person or replace him."""
-        add_or_replace(self._connection, tables.person, [rows.person_row(person)])
-        self.changes.people.append(person)
+    def people(self, ids: Sequence[str]) -> Mapping[str, Person]:
+        """Return those of the people who are known."""
+        found = _among(self._connection, tables.person, tables.person.c.id, ids)
+        return {row["id"]: Person(**row) for row in found}
+
+    def save_people(self, *people: Person) -> None:
+        """Add people or replace them."""
+        kept = [rows.person_row(person) for person in people]
+        add_or_replace_many(self._connection, tables.person, kept)
+        self.changes.people += people
 
     def drop_person(self, person_id: str) -> None:
         """Remove a person."""
@@ -158,10 +173,16 @@ class SqlAccountsTransaction:
         found = [Occupancy(**row) for row in _where(self._connection, table, filters)]
         return sorted(found, key=lambda one: (one.since, one.account, one.person))
 
-    def save_occupancy(self, occupancy: Occupancy) -> None:
-        """Add an occupancy or change its end."""
-        add_or_replace(self._connection, tables.occupancy, [rows.occupancy_row(occupancy)])
-        self.changes.occupancies.append((occupancy, True))
+    def stays_of(self, people: Sequence[str]) -> Sequence[Occupancy]:
+        """Return the stays of many people."""
+        table = tables.occupancy
+        return [Occupancy(**row) for row in _among(self._connection, table, table.c.person, people)]
+
+    def save_occupancies(self, *occupancies: Occupancy) -> None:
+        """Add occupancies or change their ends."""
+        kept = [rows.occupancy_row(occupancy) for occupancy in occupancies]
+        add_or_replace_many(self._connection, tables.occupancy, kept)
+        self.changes.occupancies += [(occupancy, True) for occupancy in occupancies]
 
     def drop_occupancy(self, occupancy: Occupancy) -> None:
         """Remove an occupancy that never came to be."""
@@ -255,9 +276,10 @@ class SqlAccountsTransaction:
         """Book an entry. Raises InvalidInput, EntryRefused."""
         return self._books.post(entry, floors, enforce_floors)
 
-    def tell(self, event_told: Event) -> None:
-        """Keep an event in the audit trail."""
-        self._connection.execute(sa.insert(event), event_row(event_told))
+    def tell(self, *events: Event) -> None:
+        """Keep events in the audit trail."""
+        if events:
+            self._connection.execute(sa.insert(event), [event_row(one) for one in events])
 
 
 def _moved(posted: Posted, book: str) -> int:
@@ -284,3 +306,12 @@ def _where(
 ) -> list[dict[str, Any]]:
     found = connection.execute(sa.select(table).where(*filters).limit(REQUESTS_MOST)).mappings()
     return [dict(row) for row in found]
+
+
+def _among(
+    connection: Connection, table: Table, column: Column[str], values: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for at in range(0, len(values), VALUES_AT_ONCE):
+        part = values[at : at + VALUES_AT_ONCE]
+        for row in connection.execute(sa.select(table).where(column.in_(part))).mappings():
+            yield dict(row)

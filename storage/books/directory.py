@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
+from billing.accounts.store import TariffSince
 from billing.model import Account, Occupancy, Person, RegisterSpan
 from domain.errors import StoreUnavailable
 from storage.books import directory_tables as tables
@@ -25,7 +26,7 @@ class Changes:
     """What one action has written, in its order, for the memory to follow."""
 
     accounts: list[Account] = field(default_factory=list)
-    tariffs: list[tuple[str, datetime, str]] = field(default_factory=list)
+    tariffs: list[TariffSince] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     dropped_people: list[str] = field(default_factory=list)
     occupancies: list[tuple[Occupancy, bool]] = field(default_factory=list)
@@ -138,9 +139,10 @@ class SqlDirectory:
         with self._lock:
             for account in changes.accounts:
                 self._follow_account(account)
-            for account_id, since, tariff in changes.tariffs:
-                known = dict(self._tariffs.get(account_id, ()))
-                self._tariffs[account_id] = tuple(sorted({**known, since: tariff}.items()))
+            for one in changes.tariffs:
+                known = dict(self._tariffs.get(one.account, ()))
+                known[one.since] = one.tariff
+                self._tariffs[one.account] = tuple(sorted(known.items()))
             self._people.update((person.id, person) for person in changes.people)
             for person_id in changes.dropped_people:
                 self._people.pop(person_id, None)
@@ -189,10 +191,7 @@ def _replace(
 def _load(connection: Connection) -> Changes:
     return Changes(
         accounts=[account_of(row) for row in _rows(connection, tables.room_account)],
-        tariffs=[
-            (row["account"], row["since"], row["tariff"])
-            for row in _rows(connection, tables.room_tariff)
-        ],
+        tariffs=[TariffSince(**row) for row in _rows(connection, tables.room_tariff)],
         people=[Person(**row) for row in _rows(connection, tables.person)],
         occupancies=[(Occupancy(**row), True) for row in _rows(connection, tables.occupancy)],
         registers=[RegisterSpan(**row) for row in _rows(connection, tables.register_span)],

@@ -23,6 +23,12 @@ def add_or_replace(connection: Connection, table: Table, rows: list[Row]) -> Non
         connection.execute(statement, row)
 
 
+def add_or_replace_many(connection: Connection, table: Table, rows: list[Row]) -> None:
+    """Do the same for thousands of rows, in one call of the driver."""
+    if rows:
+        connection.execute(_replacing(connection.dialect.name, table), rows)
+
+
 def refuse_changes(connection: Connection, table: str) -> None:
     """Make the database itself refuse an update or a delete of a table's rows."""
     statements = {
