@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ _UNPRIVILEGED = ("postgres", "nobody")
 class PostgresServer:
     """A running server; `stop`, `kill` and `start` keep its data and its address.
 
-    Its settings are the defaults: what is committed is synced. Raises RuntimeError with the end of
-    its log when it does not start.
+    Its settings are the defaults (what is committed is synced) but for those in `settings`. Raises
+    RuntimeError with the end of its log when it does not start.
     """
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, settings: Mapping[str, str]) -> None:
+        self._settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        self._settings |= settings
         self._folder, self._programs = folder, programs
         self._data, self._log = folder / "data", folder / "log"
         self._identity = _identity(folder)
@@ -47,9 +49,9 @@ class PostgresServer:
         """Return the ledger URL of a database of this server."""
         return f"postgresql+psycopg://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database and return its URL."""
-        self.sql(f'CREATE DATABASE "{name}"', "postgres")
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Create a database, empty or as another that nobody uses, and return its URL."""
+        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"', "postgres")
         return self.url(name)
 
     def sql(self, statement: str, database: str = DATABASE) -> str:
@@ -86,9 +88,9 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         for attempt in range(START_TRIES):
             self.port = self.port or _free_port()
-            options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+            options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
             try:
-                self._control("start", "-l", str(self._log), "-o", options)
+                self._control("start", "-l", str(self._log), "-o", f"-p {self.port} {options}")
             except RuntimeError:
                 if attempt + 1 == START_TRIES:
                     raise
@@ -135,7 +137,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer | None]:
+def running_postgres(**settings: str) -> Iterator[PostgresServer | None]:
     """Start a server with its data in a temporary folder; None where PostgreSQL is missing."""
     programs = postgres_programs()
     if programs is None:
@@ -143,7 +145,7 @@ def running_postgres() -> Iterator[PostgresServer | None]:
         return
     # Directly in the system's folder: its unprivileged user must be able to reach it.
     with tempfile.TemporaryDirectory(prefix="wattwarden-postgres-") as folder:
-        server = PostgresServer(Path(folder), programs)
+        server = PostgresServer(Path(folder), programs, settings)
         try:
             yield server
         finally:

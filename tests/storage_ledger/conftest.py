@@ -1,4 +1,4 @@
-"""Ledgers on temporary files; the lossy disk is shared with the spool's tests."""
+"""Ledgers on temporary files or databases."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "storage_spool"))
 
 from domain.clock import LeapClock
 from storage.ledger.sql_ledger import SqlLedger
@@ -28,12 +27,19 @@ def ledger_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_ledger(ledger_file: Path, clock: LeapClock) -> Iterator[OpenLedger]:
-    """Open ledgers on the test's file; they are closed after the test."""
+def ledger_url(ledger_file: Path) -> str:
+    """Where the ledger is; the tests of its contract put each database here."""
+    return f"sqlite:///{ledger_file}"
+
+
+@pytest.fixture
+def open_ledger(ledger_url: str, clock: LeapClock) -> Iterator[OpenLedger]:
+    """Open ledgers on the test's database; they are closed after the test."""
     opened: list[SqlLedger] = []
 
-    def open_one(file: Path = ledger_file, **options: Any) -> SqlLedger:
-        opened.append(SqlLedger(f"sqlite:///{file}", clock=clock, **options))
+    def open_one(file: Path | None = None, **options: Any) -> SqlLedger:
+        url = f"sqlite:///{file}" if file else ledger_url
+        opened.append(SqlLedger(url, clock=clock, **options))
         return opened[-1]
 
     yield open_one

@@ -38,6 +38,12 @@ FULL = TripCause(
 )
 
 
+@pytest.fixture
+def ledger_url(database_url: str) -> str:
+    """Every test here runs on SQLite and on PostgreSQL."""
+    return database_url
+
+
 def cause(name: str, minutes: float = 0, **changes) -> TripCause:
     since = NOON + timedelta(minutes=minutes)
     fields = {"meter": "m1", "kind": CauseKind.MANUAL, "raised_by": "li", "reason": "r", **changes}
