@@ -1,7 +1,6 @@
 """Channels by apprise: e-mail, webhooks, WeChat Work, DingTalk, Feishu and many more."""
 
 import logging
-import threading
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -11,8 +10,8 @@ from alerts.model import Answer, Message, Outcome
 from alerts.settings import AppriseSettings
 from domain.messages import Recipient
 
-LOGGER = "apprise"
 DETAIL_MOST = 500
+TELLING = frozenset({"WARNING", "ERROR", "CRITICAL"})
 # apprise's own limits on connecting and on reading, in the URL: `cto` and `rto`.
 LIMITS = "cto={limit:g}&rto={limit:g}"
 
@@ -43,7 +42,8 @@ class AppriseChannel:
         """Return how the URL names somebody, empty where something of it is not known."""
         known = {"{email}": to.email, "{phone}": to.phone, "{person}": to.person}
         wanted = [value for place, value in known.items() if place in self._url]
-        return " ".join(wanted) if wanted and all(wanted) else ""
+        # No part may hold a space, for spaces are between them.
+        return " ".join("".join(one.split()) for one in wanted) if all(wanted) else ""
 
     def was_sent(self, message: Message) -> Outcome | None:
         """None: none of these services says what it has been given."""
@@ -52,18 +52,23 @@ class AppriseChannel:
     def send(self, message: Message) -> Outcome:
         """Send one message and return what became of it, with apprise's words if it failed."""
         url = self._filled(message)
-        # On this thread, so that what it logs can be told apart; the notifier has its own pool.
-        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
-        with _Words() as words:
-            if not service.add(url):
-                return Outcome(Answer.REFUSED, "apprise does not understand this URL")
-            files = [file for file in message.attachments if Path(file).is_file()]
-            if len(files) < len(message.attachments):
-                return Outcome(Answer.REFUSED, "a file to be sent along is not there any more")
-            done = service.notify(body=message.body, title=message.title, attach=files or None)
-        if done:
-            return Outcome(Answer.SENT)
-        return Outcome(Answer.LATER, _without_secrets(words.text() or "not delivered", url))
+        # A second more than connecting and reading may take, so that those say what was wrong.
+        limit_s = 2 * self._settings.timeout_s + 1
+        service = apprise.Apprise(
+            asset=apprise.AppriseAsset(async_mode=False, service_timeout=limit_s)
+        )
+        if not service.add(url):
+            return Outcome(Answer.REFUSED, "apprise does not understand this URL")
+        files = [file for file in message.attachments if Path(file).is_file()]
+        if len(files) < len(message.attachments):
+            return Outcome(Answer.REFUSED, "a file to be sent along is not there any more")
+        with service.notify(
+            body=message.body, title=message.title, attach=files or None, log_level=logging.DEBUG
+        ) as done:
+            if done:
+                return Outcome(Answer.SENT)
+            words = _without_secrets(_words(done), url) or "not delivered"
+            return Outcome(Answer.LATER, words[:DETAIL_MOST], uncertain=done.timeout_count > 0)
 
     def _filled(self, message: Message) -> str:
         wanted = [place for place in ("{email}", "{phone}", "{person}") if place in self._url]
@@ -77,29 +82,14 @@ class AppriseChannel:
         return f"{url}{'&' if '?' in url else '?'}{limits}"
 
 
-class _Words(logging.Handler):
-    """Collects what apprise logs on this thread: it answers no more than yes or no."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._own = threading.get_ident()
-        self._lines: list[str] = []
-
-    def __enter__(self) -> "_Words":
-        logging.getLogger(LOGGER).addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger(LOGGER).removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line of our own thread."""
-        if record.thread == self._own:
-            self._lines.append(record.getMessage())
-
-    def text(self) -> str:
-        """Return what was said, in one line."""
-        return " | ".join(self._lines)[:DETAIL_MOST]
+def _words(done: apprise.AppriseResult) -> str:
+    """Return what apprise logged as going wrong; the server's own words are in its debug lines."""
+    return " | ".join(
+        entry.message
+        for result in done.results
+        for entry in result.logs()
+        if entry.level in TELLING or "xception" in entry.message
+    )
 
 
 def _without_secrets(words: str, url: str) -> str:

@@ -54,7 +54,10 @@ class Heartbeat:
             return f"the notifier has been silent for {silent_s:.0f} s"
         oldest = self._outbox.depth(now).oldest_due_at
         stalled = timedelta(seconds=self._settings.stalled_after_s)
-        if oldest is not None and now - max(oldest, self._first_check or now) > stalled:
+        if oldest is None or now - max(oldest, self._first_check or now) <= stalled:
+            return ""
+        # A long queue that moves at the site's rate is no stall.
+        if self._outbox.tries_since(now - stalled) == 0:
             return f"messages have been due since {oldest.isoformat()} and do not go out"
         return ""
 

@@ -67,11 +67,15 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A provider's answer, its reason in words, and its own number for the message."""
+    """A provider's answer, its reason in words, and its own number for the message.
+
+    `uncertain`: there was no answer, so it may have been taken all the same.
+    """
 
     answer: Answer
     detail: str = ""
     provider_ref: str = ""
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

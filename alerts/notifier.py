@@ -2,19 +2,17 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
+from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from alerts.expand import expand
 from alerts.limits import Limits
-from alerts.model import Answer, Channel, Message, MessageState, Outcome, Try
+from alerts.model import Channel, Message, MessageState
 from alerts.outbox import Outbox
+from alerts.sending import Sender
 from alerts.settings import MessageSettings
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -63,7 +61,7 @@ class Notifier:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._clock, self._on_event = clock, on_event
         self._limits = Limits(outbox, self.settings, zone)
-        self._pool = ThreadPoolExecutor(self.settings.at_once, thread_name_prefix="messages")
+        self._sender = Sender(outbox, self._channels, clock, self.settings)
         self._beat_at: datetime | None = None
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -113,7 +111,7 @@ class Notifier:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(STOP_WITHIN_S)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._sender.close()
 
     def run(self) -> None:
         """Send what is due, again and again, until stopped; a store that is down is waited for."""
@@ -144,13 +142,11 @@ class Notifier:
             self.outbox.hold(plan.holds)
         if not plan.go:
             return Sent(held=len(plan.holds))
-        begun = self.outbox.begin(plan.go, now)
-        results = self._send_all(begun, now)
-        self.outbox.finish(results)
-        for message, _ in results:
+        results = self._sender.send(plan.go, now)
+        for message in results:
             if message.state is MessageState.FAILED:
                 self._tell_failed(message, Severity.ALARM)
-        states = [message.state for message, _ in results]
+        states = [message.state for message in results]
         return Sent(
             states.count(MessageState.SENT),
             states.count(MessageState.WAITING),
@@ -163,54 +159,6 @@ class Notifier:
         if self._beat_at is None or not 0 <= (now - self._beat_at).total_seconds() < beat_s:
             self.outbox.beat(now)
             self._beat_at = now
-
-    def _send_all(
-        self, messages: Sequence[Message], started: datetime
-    ) -> list[tuple[Message, Try]]:
-        jobs = {self._pool.submit(partial(self._send, one)): one for one in messages}
-        done, late = wait_for(jobs, timeout=self.settings.send_within_s)
-        results = []
-        for job, message in jobs.items():
-            if job in done:
-                outcome = job.result()
-            else:
-                # It may still arrive: the next try asks the provider first, where it can tell.
-                job.cancel()
-                outcome = Outcome(Answer.LATER, "no answer in time")
-            ended = self._clock.now()
-            tried = Try(message.id, message.tries, started, ended, outcome)
-            after = self._after(message, outcome, ended)
-            results.append((replace(after, uncertain=after.uncertain or job in late), tried))
-        if late:
-            log.warning("channels did not answer in time", messages=len(late))
-        return results
-
-    def _send(self, message: Message) -> Outcome:
-        channel = self._channels.get(message.channel)
-        if channel is None:
-            return Outcome(Answer.REFUSED, f"there is no channel {message.channel!r} any more")
-        try:
-            if message.uncertain:
-                known = channel.was_sent(message)
-                if known is not None and known.answer is Answer.SENT:
-                    return known
-            return channel.send(message)
-        except Exception as error:
-            log.exception("a channel failed", channel=message.channel)
-            return Outcome(Answer.LATER, f"{type(error).__name__}: {error}")
-
-    def _after(self, message: Message, outcome: Outcome, now: datetime) -> Message:
-        """Return a message as it stands after a try."""
-        known = replace(
-            message, error=outcome.detail, provider_ref=outcome.provider_ref or message.provider_ref
-        )
-        if outcome.answer is Answer.SENT:
-            return replace(known, state=MessageState.SENT, ended_at=now, error="", uncertain=False)
-        if outcome.answer is Answer.REFUSED or message.tries >= self.settings.tries_most:
-            return replace(known, state=MessageState.FAILED, ended_at=now)
-        wait_s = self.settings.retry_after_s * 2.0 ** min(message.tries - 1, 30)
-        due = now + timedelta(seconds=min(wait_s, self.settings.retry_after_most_s))
-        return replace(known, state=MessageState.WAITING, due_at=due)
 
     def _tell_failed(self, message: Message, severity: Severity) -> None:
         self._on_event(

@@ -41,8 +41,9 @@ class Outbox(Protocol):
     `add` ignores keys it has already and returns how many were new. `withdraw` ends those of some
     topics that still wait. `due` lists what waits and is due, urgent ones first, then the oldest.
     `begin` notes that a try begins and returns those that still waited; `finish` notes what came
-    of tries, with the new states. `recover` puts back, as uncertain, what was being sent when the
-    last program ended. Lists come newest first.
+    of a try, with the new state. A try that was given up may still end well: then the message is
+    sent, unless it has ended already. `recover` puts back, as uncertain, what was being sent when
+    the last program ended. Lists come newest first.
     """
 
     def add(self, messages: Sequence[Message]) -> int: ...
@@ -57,7 +58,7 @@ class Outbox(Protocol):
 
     def begin(self, messages: Sequence[str], now: datetime) -> Sequence[Message]: ...
 
-    def finish(self, results: Sequence[tuple[Message, Try]]) -> None: ...
+    def finish(self, message: Message, tried: Try) -> None: ...
 
     def recover(self) -> int: ...
 

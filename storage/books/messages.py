@@ -109,20 +109,26 @@ class SqlOutbox:
 
         return _done(self._ledger, work)
 
-    def finish(self, results: Sequence[tuple[Message, Try]]) -> None:
-        """Write down what came of tries."""
+    def finish(self, message: Message, tried: Try) -> None:
+        """Write down what came of a try; a late yes counts, a late no changes nothing."""
         c = tables.message.c
+        row = _message_row(message)
+        changed = ("state", "due_at", "ended_at", "uncertain", "provider_ref", "error")
+        if message.state is MessageState.SENT:
+            is_open: sa.ColumnElement[bool] = c.state.in_(
+                (MessageState.WAITING.value, MessageState.SENDING.value)
+            )
+        else:
+            is_open = sa.and_(c.state == MessageState.SENDING.value, c.tries == tried.number)
+        change = (
+            sa.update(tables.message)
+            .where(c.id == message.id, is_open)
+            .values({name: row[name] for name in changed})
+        )
 
         def work(connection: Connection) -> None:
-            for message, tried in results:
-                row = _message_row(message)
-                changed = ("state", "due_at", "ended_at", "uncertain", "provider_ref", "error")
-                connection.execute(
-                    sa.update(tables.message)
-                    .where(c.id == message.id)
-                    .values({name: row[name] for name in changed})
-                )
-                add_new(connection, tables.message_try, [_try_row(tried, message.person)])
+            connection.execute(change)
+            add_new(connection, tables.message_try, [_try_row(tried, message.person)])
 
         _done(self._ledger, work)
 
