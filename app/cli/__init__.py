@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import benches, demo, field, learn, relay, replay, run, site, traces
+from app.cli import benches, demo, field, learn, relay, replay, run, site, traces, users
 from app.cli.common import errors
 from domain.errors import InvalidInput, WattwardenError
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (demo, run, site, field, relay, replay, learn, benches, traces):
+for part in (demo, run, site, field, relay, replay, learn, benches, traces, users):
     part.register(app)
 
 
