@@ -32,6 +32,8 @@ from api.routes import (
     rooms,
     sign_in,
     sso,
+    tariffs,
+    usage,
     users,
 )
 
@@ -95,7 +97,7 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     answers = _PROBLEMS | _CONFLICT | _LIMITED
-    for part in (me, rooms, appeals, users):
+    for part in (me, rooms, appeals, users, tariffs, usage):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     for part in (sign_in, sso):
         app.include_router(part.router, prefix=PREFIX, responses=answers)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from billing.board import BalanceBoard
+from billing.charger import Charger
 from billing.model import Directory
 from domain.books import Books
 
@@ -14,3 +15,4 @@ class BillingDeps:
     books: Books
     directory: Directory
     board: BalanceBoard | None = None
+    charger: Charger | None = None

@@ -272,7 +272,7 @@ def design_grid(tariff: Tariff, month: str, zone: Any) -> Grid:
 def check_month(month: str) -> None:
     """Refuse what is no month such as 2026-11. Raises InvalidInput."""
     try:
-        fine = len(month) == 7 and month[4] == "-" and first_day(month).year > 1970
+        fine = len(month) == 7 and month[4] == "-" and 1970 <= first_day(month).year < 2200
     except ValueError:
         fine = False
     if not fine:

@@ -140,7 +140,7 @@ class TariffVersion(_Frozen):
     occupants on the first of the month. Bands need `seasons`. `number` is given by the station.
     """
 
-    valid_from: date
+    valid_from: Annotated[date, Field(ge=date(1970, 1, 2), le=date(2199, 12, 31))]
     number: Annotated[int, Field(ge=0)] = 0
     rate: Rate | None = None
     rates: dict[Band, Rate] = {}
