@@ -56,6 +56,7 @@ class EventKind(StrEnum):
     PURCHASE_UNKNOWN = "purchase-unknown"
     PREPAID_DIFFERENCE = "prepaid-difference"
     TOKEN_GUESSES = "token-guesses"
+    TOKENS_PRINTED = "tokens-printed"
     SERVICE_STARTED = "service-started"
     SERVICE_STOPPED = "service-stopped"
     WORK_FAILING = "work-failing"
@@ -88,6 +89,8 @@ class EventKind(StrEnum):
     METER_ATTACHED = "meter-attached"
     MONEY_REQUESTED = "money-requested"
     MONEY_DECIDED = "money-decided"
+    REPORT_SENT = "report-sent"
+    REPORT_FAILED = "report-failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,10 @@ _WORDS = {
     "slip.receipt": ("Receipt", "收款收据"),
     "slip.paid-out": ("Cash paid out", "付款凭据"),
     "slip.keep": ("Please keep this receipt.", "请妥善保管本收据。"),
+    "mail.body": (
+        "Attached: {title}, {days}.\n\nThis message was sent by the station by itself.",
+        "附件：{title}，{days}。\n\n本邮件由系统自动发送。",
+    ),
     "unit.energy": ("kWh", "千瓦时"),
     "unit.rate": ("{currency}/kWh", "{currency}/千瓦时"),
     "currency.CNY": ("CNY", "元"),

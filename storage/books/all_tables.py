@@ -7,6 +7,7 @@ from storage.books import (
     money_tables,
     payment_tables,
     prepaid_tables,
+    report_tables,
     users_tables,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "money_tables",
     "payment_tables",
     "prepaid_tables",
+    "report_tables",
     "users_tables",
 ]
