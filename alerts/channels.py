@@ -2,11 +2,15 @@
 
 import apprise
 
-from alerts.aliyun_sms import AliyunSms
 from alerts.apprise_channel import AppriseChannel
 from alerts.model import Channel
-from alerts.settings import PLACES, AliyunSettings, AppriseSettings, MessageSettings
-from alerts.tencent_sms import TencentSms
+from alerts.settings import (
+    PLACES,
+    AliyunSettings,
+    AppriseSettings,
+    MessageSettings,
+    TencentSettings,
+)
 from domain.errors import InvalidInput
 from domain.faults import Fault
 
@@ -30,11 +34,20 @@ def build_channels(settings: MessageSettings) -> list[Channel]:
     for name, one in settings.channels.items():
         if isinstance(one, AppriseSettings):
             channels.append(AppriseChannel(name, one))
-        elif isinstance(one, AliyunSettings):
-            channels.append(AliyunSms(name, one))
         else:
-            channels.append(TencentSms(name, one))
+            channels.append(_sms(name, one))
     return channels
+
+
+def _sms(name: str, settings: AliyunSettings | TencentSettings) -> Channel:
+    # The providers' SDKs take most of a second to load, and most sites use one of them or none.
+    if isinstance(settings, AliyunSettings):
+        from alerts.aliyun_sms import AliyunSms  # noqa: PLC0415
+
+        return AliyunSms(name, settings)
+    from alerts.tencent_sms import TencentSms  # noqa: PLC0415
+
+    return TencentSms(name, settings)
 
 
 def _is_understood(settings: AppriseSettings) -> bool:

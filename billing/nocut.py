@@ -107,16 +107,13 @@ class NoCutCalendar(BaseModel):
         return None
 
     def _openings(self, since: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """Give the moments of each day at which cutting begins to be allowed."""
+        """Give the moments of each day at which cutting may begin to be allowed, in order."""
         first = since.astimezone(zone).date()
-        at = self.cut_at if self.wait_for_cut_at else self._morning()
+        times = [self.cut_at] if self.wait_for_cut_at else sorted({time(0, 0), self.night_to})
         for days in range(SEARCH_MOST_DAYS):
             day = first + timedelta(days=days)
-            yield datetime.combine(day, at, tzinfo=zone).astimezone(since.tzinfo)
-
-    def _morning(self) -> time:
-        """The time of day from which on, at the earliest, a day is no night."""
-        return self.night_to if self._is_night(time(0, 0)) else time(0, 0)
+            for at in times:
+                yield datetime.combine(day, at, tzinfo=zone).astimezone(since.tzinfo)
 
     def _is_night(self, at: time) -> bool:
         if self.night_from <= self.night_to:

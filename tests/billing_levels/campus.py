@@ -127,10 +127,10 @@ class Campus:
     """The keeper of arrears and a notifier around a real ledger file."""
 
     def __init__(
-        self, folder: Path, policy: LevelPolicy | None = None, at: datetime = WEDNESDAY
+        self, folder: Path, policy: LevelPolicy | None = None, clock: LeapClock | None = None
     ) -> None:
         self.file = folder / "ledger.db"
-        self.clock = LeapClock(at)
+        self.clock = clock or LeapClock(WEDNESDAY)
         self.rooms = Rooms()
         self.balances: dict[str, int | None] = dict.fromkeys(self.rooms.rows, 100 * MICRO)
         self.days: dict[str, float | None] = {}
