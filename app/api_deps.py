@@ -8,13 +8,14 @@ from typing import Any
 from api.deps import ApiDeps, BusStats, CommandRequest, StationStats
 from app.access import access_token
 from app.demo.summary import quantile
+from app.money import Money
 from app.station import Station
 from domain.commands import Command, Receipt
 
 ANSWER_WITHIN_S = 5.0
 
 
-def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
+def api_deps(station: Station, money: Money | None = None, *, demo: bool = False) -> ApiDeps:
     """Wire the API to a station. A demo on loopback is open; anything else wants the token."""
     stores = station.stores
 
@@ -42,7 +43,9 @@ def api_deps(station: Station, *, demo: bool = False) -> ApiDeps:
         station_stats=lambda: station_stats(station),
         submit_command=submit,
         field_alive=station.field.is_alive,
-        readiness=station.not_ready,
+        readiness=lambda: [*station.not_ready(), *(money.rounds.failing() if money else ())],
+        billing=money.deps() if money else None,
+        identity=money.identity if money else None,
         approvals=approvals,
         approve=approve,
         access_token="" if demo else access_token(station.settings),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from app.money_file import MoneyFile
 from app.roster import read_roster
 from app.settings import Settings
 from app.validation import build, faults_of, read_toml
@@ -19,18 +20,21 @@ from domain.faults import Fault
 from domain.policy import Policy
 from domain.site import Bus, Meter, RoomKind, Site
 
-SECTIONS = ("site", "bus", "policy", "settings")
+MONEY_SECTIONS = tuple(MoneyFile.model_fields)
+SECTIONS = ("site", "bus", "policy", "settings", *MONEY_SECTIONS)
 SITE_KEYS = ("name", "title", "time_zone", "currency", "roster")
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """A checked site file: the site with its roster, its policy, the settings, the profiles."""
+    """A checked site file: the site with its roster, its policy, the settings, the profiles, and
+    what it says about money."""
 
     site: Site
     policy: Policy
     settings: Settings
     profiles: Mapping[str, Profile]
+    money: MoneyFile
 
 
 def load_site_file(path: Path) -> SiteFile:
@@ -53,14 +57,17 @@ def load_site_file(path: Path) -> SiteFile:
     faults += wrong
     policy, wrong = build(Policy, data.get("policy", {}), file, "policy")
     faults += wrong
+    sections = {name: data[name] for name in MONEY_SECTIONS if name in data}
+    money, wrong = build(MoneyFile, sections, file, "")
+    faults += wrong
     site, wrong = _site(data, path)
     faults += wrong
     if site:
         declared = {str(bus.get("name")) for bus in data.get("bus", ()) if isinstance(bus, dict)}
         faults += cross_faults(site, policy, profiles, file, declared)
-    if faults or not (site and policy and settings):
+    if faults or not (site and policy and settings and money):
         raise InvalidInput(faults)
-    return SiteFile(site, policy, settings, profiles)
+    return SiteFile(site, policy, settings, profiles, money)
 
 
 def cross_faults(

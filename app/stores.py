@@ -9,7 +9,7 @@ from domain.clock import SystemClock
 from domain.errors import InvalidInput
 from domain.events import Event, EventKind, Severity
 from domain.policy import Policy
-from domain.ports import Ledger, Stream, TimeSeries
+from domain.ports import Stream, TimeSeries
 from storage.duckdb_series import DuckDbSeries
 from storage.influx_series import InfluxSeries
 from storage.influx_settings import InfluxSettings
@@ -22,7 +22,7 @@ from storage.spool_repair import Damage
 class Stores:
     """The three open stores of a process."""
 
-    ledger: Ledger
+    ledger: SqlLedger
     stream: Stream
     series: TimeSeries
 
@@ -51,7 +51,7 @@ def open_stores(settings: Settings) -> Stores:
     return Stores(ledger, stream, series)
 
 
-def open_stream(settings: Settings, ledger: Ledger) -> SqliteSpool:
+def open_stream(settings: Settings, ledger: SqlLedger) -> SqliteSpool:
     """Open the spool; damage that it meets, now or later, goes to the audit trail."""
     path = settings.data_dir / "spool.db"
     clock = SystemClock()

@@ -106,6 +106,11 @@ class Scenario:
         return tuple(sorted(together, key=lambda use: (use.on_s, use.meter)))
 
     @property
+    def debtors(self) -> tuple[str, ...]:
+        """The meters of the rooms whose money runs out."""
+        return tuple(use.meter for use in self.debts)
+
+    @property
     def expected_kinds(self) -> tuple[CauseKind, ...]:
         """The kinds of trips that must show."""
         return tuple(self.expected)

@@ -52,10 +52,10 @@ def demo(
     recordings = recordings_folder(data)
     with contextlib.ExitStack() as stack:
         home = folder or Path(stack.enter_context(_temporary()))
-        session = stack.enter_context(demonstration(home, seconds, recordings, seed))
-        server = HttpServer(create_app(api_deps(session.station, demo=True)), "127.0.0.1", api_port)
-        server.start()
+        server = HttpServer("127.0.0.1", api_port)
         stack.callback(server.stop)
+        session = stack.enter_context(demonstration(home, seconds, recordings, seed, server.url))
+        server.start(create_app(api_deps(session.station, session.money, demo=True)))
         with contextlib.suppress(KeyboardInterrupt):
             if headless:
                 errors.print(f"{len(session.site.meters)} meters, API at {server.url}/api/v1")

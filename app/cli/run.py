@@ -13,6 +13,7 @@ from app.api_deps import api_deps
 from app.cli.common import errors
 from app.http_server import HttpServer
 from app.logs import set_up_logs
+from app.money_open import open_money
 from app.site_file import SiteFile, cross_faults, load_site_file
 from app.station import Station
 from app.stores import Stores, open_stores
@@ -43,11 +44,13 @@ def run(
     try:
         roster, policy = site_in_force(loaded, stores, str(site))
         stores.series.describe(roster.meters)
+        server = HttpServer(settings.api_host, settings.api_port)
         station = Station(roster, policy, settings, loaded.profiles, stores, SystemClock())
-        server = HttpServer(create_app(api_deps(station)), settings.api_host, settings.api_port)
+        money = open_money(station, loaded.money, site.parent)
         station.start()
         try:
-            server.start()
+            money.start()
+            server.start(create_app(api_deps(station, money)))
             errors.print(
                 f"[green]running[/] {roster.name}: {len(roster.meters)} meters on"
                 f" {len(station.runners)} buses; API at {server.url}/api/v1"
@@ -58,6 +61,7 @@ def run(
             server.stop()
         finally:
             station.stop()
+            money.stop()
     finally:
         stores.close()
 

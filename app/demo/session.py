@@ -9,22 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from app.demo.summary import Judged, judge_trips, summary
+from app.demo.till import Till, card_channel, demo_money
+from app.money import Money
 from app.settings import Settings
 from app.simulated import SimulatedCampus
 from app.station import Station
 from app.stores import Stores, open_stores
 from collector.catalogue import load_profiles
+from domain.causes import CauseKind
 from domain.clock import SystemClock
 from domain.errors import CommandRefused
 from domain.policy import Policy
 from domain.site import Site
 from simulator.demo_site import demo_site, with_ports
 from simulator.model import LoadUse
+from simulator.payments.campus_card import CampusCardProvider
+from simulator.phones import Phones
 from simulator.scenario import LONGEST_S, Scenario, demo_scenario
 from simulator.traces import TraceLibrary
 
 OPERATOR = "operator"
 STEP_S = 0.25
+CHARGE_EVERY_S = 20.0
 COMMANDS_SETTLE_S = 15.0
 
 
@@ -38,12 +44,15 @@ class Session:
     campus: SimulatedCampus
     stores: Stores
     station: Station
+    money: Money
+    till: Till
     started: datetime
     done: set[int] = field(default_factory=set)
 
     def act(self) -> None:
         """Do what is due: the operator's orders and the planned changes of policy."""
         now_s = time.time()
+        self.till.act(now_s)
         for number, order in enumerate(self.scenario.operator_actions):
             if order.at_s <= now_s and number not in self.done:
                 self.done.add(number)
@@ -63,14 +72,17 @@ class Session:
         """Hold every trip so far against the truth."""
         causes = self.stores.ledger.causes(since=self.started, limit=100_000)
         commands = self.stores.ledger.commands(since=self.started, limit=100_000)
-        return judge_trips(causes, uses, commands, self.scenario.expected)
+        planned = {**self.scenario.expected, CauseKind.ARREARS: self.scenario.debtors}
+        return judge_trips(causes, uses, commands, planned)
 
     def settle(self) -> None:
         """Let commands under way come to their proof, then stop the station and drain the spool."""
         end_s = time.monotonic() + COMMANDS_SETTLE_S
         while self.station.commands_under_way() and time.monotonic() < end_s:
             time.sleep(STEP_S)
+        self.till.settle()
         self.station.stop()
+        self.money.stop()
 
     def result(self) -> dict[str, Any]:
         """Return the summary; call it after `settle`."""
@@ -88,7 +100,7 @@ class Session:
             "expected_kinds": [kind.value for kind in self.scenario.expected_kinds],
         }
         commands = self.stores.ledger.commands(since=self.started, limit=100_000)
-        return summary(self.judged(uses), uses, commands, counts)
+        return {**summary(self.judged(uses), uses, commands, counts), **self.till.result(commands)}
 
     def _stored(self) -> int:
         """Count the points now in the store, a point being one meter at one time."""
@@ -98,9 +110,12 @@ class Session:
 
 @contextlib.contextmanager
 def demonstration(
-    folder: Path, seconds: float | None, data: Path | None, seed: int
+    folder: Path, seconds: float | None, data: Path | None, seed: int, url: str
 ) -> Iterator[Session]:
-    """Start a campus in its own process and a station on it; stop both at the end."""
+    """Start a campus in its own process and a station on it; stop both at the end.
+
+    `url` is where the station's API will be: payments are told there.
+    """
     traces = TraceLibrary(data) if data else None
     start_s = time.time()
     started = datetime.fromtimestamp(start_s, UTC)
@@ -126,14 +141,40 @@ def demonstration(
             station = Station(
                 site, policy, Settings(data_dir=folder), load_profiles(), stores, SystemClock()
             )
-            station.start()
-            session = Session(site, policy, scenario, campus, stores, station, started)
-            try:
-                yield session
-            finally:
-                station.stop()
+            with _money(station, scenario, url) as (money, till):
+                station.start()
+                money.start()
+                session = Session(
+                    site, policy, scenario, campus, stores, station, money, till, started
+                )
+                try:
+                    yield session
+                finally:
+                    station.stop()
         finally:
             stores.close()
+
+
+@contextlib.contextmanager
+def _money(station: Station, scenario: Scenario, url: str) -> Iterator[tuple[Money, Till]]:
+    """Open the demonstration's accounts, with a campus card and phones of its own."""
+    provider, phones = CampusCardProvider(station.clock), Phones()
+    provider.start()
+    try:
+        file = demo_money(url, provider)
+        cards = {"campus-card": card_channel(file, provider, station.clock)}
+        money = Money(
+            station, file, cards, [phones], post_every_s=CHARGE_EVERY_S, arrears_every_s=1.0
+        )
+        money.open()
+        till = Till(money, station, scenario, provider, phones)
+        till.open()
+        try:
+            yield money, till
+        finally:
+            money.stop()
+    finally:
+        provider.stop()
 
 
 def run_until(session: Session, seconds: float | None, show: Callable[[Session], None]) -> None:

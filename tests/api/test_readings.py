@@ -284,8 +284,8 @@ def test_memory_stays_bounded_whatever_the_length_of_the_answer():
     made = Made()
     station = Station(made)
     station.limits(chunk_rows=5_000)
-    server = HttpServer(create_app(station.deps), "127.0.0.1", 0)
-    server.start()
+    server = HttpServer("127.0.0.1", 0)
+    server.start(create_app(station.deps))
     tracemalloc.start()
     try:
         params = {"start": at(-300_000).isoformat(), "format": "csv"}
@@ -317,8 +317,8 @@ async def test_a_rollup_from_a_store_that_is_down_is_503_too(series):
 def test_a_store_that_fails_half_way_cuts_the_connection(series):
     station = Station(Watched(series, fail_from=5))
     station.limits(chunk_rows=900)  # four windows to count, four to read: the sixth fails
-    server = HttpServer(create_app(station.deps), "127.0.0.1", 0)
-    server.start()
+    server = HttpServer("127.0.0.1", 0)
+    server.start(create_app(station.deps))
     try:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"{server.url}/api/v1{PATH}", params={"format": "csv"})

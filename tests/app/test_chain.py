@@ -157,8 +157,8 @@ def test_an_operator_trips_and_closes_through_the_api(
     campus: SimulatedCampus, tmp_path: Path
 ) -> None:
     with station_on(campus, tmp_path) as (station, _):
-        server = HttpServer(create_app(api_deps(station, demo=True)), "127.0.0.1", 0)
-        server.start()
+        server = HttpServer("127.0.0.1", 0)
+        server.start(create_app(api_deps(station, demo=True)))
         try:
             eventually(lambda: station.latest.value("A-3", "relay_closed"), "the relay of A-3")
             for action, closed in ((Action.TRIP, False), (Action.CLOSE, True)):
