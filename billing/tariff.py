@@ -27,7 +27,8 @@ class Band(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # One schema for what is taken and what is told: a tariff that was read can be sent back.
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_mode_override="validation")
 
 
 def _no_binary_fraction(value: Any) -> Any:
