@@ -19,6 +19,8 @@ from api.metrics import registry_of
 from api.orders import Orders
 from api.readiness import Readiness
 from api.routes import (
+    account_files,
+    accounts,
     appeals,
     approvals,
     balance,
@@ -28,11 +30,15 @@ from api.routes import (
     health,
     me,
     meters,
+    money_requests,
+    people,
+    purchases,
     readings,
     rooms,
     sign_in,
     sso,
     tariffs,
+    tokens,
     usage,
     users,
 )
@@ -56,6 +62,9 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 
 _LIMITED: dict[int | str, dict[str, Any]] = {
     429: {"description": "Tried too often; Retry-After says when again", **_PROBLEM}
+}
+_TOO_LARGE: dict[int | str, dict[str, Any]] = {
+    413: {"description": "The body has more bytes than are allowed", **_PROBLEM}
 }
 
 
@@ -81,7 +90,9 @@ def create_app(deps: ApiDeps) -> FastAPI:
     _add_routes(app, deps)
     _add_schemas(app)
     # The last one added is asked first: who may not ask may not send either.
-    app.add_middleware(BodyLimit, most=deps.limits.body_bytes_most)
+    wide = deps.limits.import_bytes_most
+    wider = {f"{PREFIX}/{path}": wide for path in ("accounts/import", "people/import")}
+    app.add_middleware(BodyLimit, most=deps.limits.body_bytes_most, wider=wider)
     app.add_middleware(BalancePath, deps=deps)
     app.add_middleware(AccessGuard, deps=deps)
     return app
@@ -97,8 +108,13 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     answers = _PROBLEMS | _CONFLICT | _LIMITED
-    for part in (me, rooms, appeals, users, tariffs, usage):
+    for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
+    # Files before people: /people/export is no person.
+    for part in (account_files, accounts, people, money_requests):
+        app.include_router(
+            part.router, prefix=PREFIX, dependencies=token, responses=answers | _TOO_LARGE
+        )
     for part in (sign_in, sso):
         app.include_router(part.router, prefix=PREFIX, responses=answers)
     refusals: dict[int | str, dict[str, Any]] = {

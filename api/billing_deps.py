@@ -1,11 +1,17 @@
 """What the routes about money need: the books, the directory and the services over them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from billing.accounts.service import Accounts
 from billing.board import BalanceBoard
 from billing.charger import Charger
 from billing.model import Directory
+from billing.prepaid import PrepaidKeeper
+from billing.prepaid_check import PrepaidCheck
+from billing.tokens import Tokens
 from domain.books import Books
+from domain.site import RoomKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,5 +20,11 @@ class BillingDeps:
 
     books: Books
     directory: Directory
+    accounts: Accounts | None = None
     board: BalanceBoard | None = None
     charger: Charger | None = None
+    prepaid: PrepaidKeeper | None = None
+    prepaid_check: PrepaidCheck | None = None
+    tokens: Tokens | None = None
+    # Which tariff an account opened from the roster gets, by the kind of its room.
+    tariff_of_kind: Mapping[RoomKind, str] = field(default_factory=dict)

@@ -90,6 +90,7 @@ class ApiLimits:
     probe_wait_s: float = 3.0
     stop_wait_s: float = 5.0
     body_bytes_most: int = 65_536
+    import_bytes_most: int = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
