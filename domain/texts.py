@@ -6,14 +6,20 @@ A template names its numbers with a format; a number that is missing reads as "n
 from collections.abc import Mapping
 from typing import Any
 
-from domain.catalogue import accounts, identity, messages, payments, reports, station
+from domain.catalogue import accounts, identity, messages, payments, reports, station, tokens
 from domain.catalogue.language import LANGUAGES, Language, Texts, joined
 
 __all__ = ["LANGUAGES", "TEXTS", "Language", "rule_text", "text"]
 
 # A key that two files define would silently hide one of them: the build of the table refuses it.
 TEXTS: Texts = joined(
-    accounts.TEXTS, identity.TEXTS, messages.TEXTS, payments.TEXTS, reports.TEXTS, station.TEXTS
+    accounts.TEXTS,
+    identity.TEXTS,
+    messages.TEXTS,
+    payments.TEXTS,
+    reports.TEXTS,
+    station.TEXTS,
+    tokens.TEXTS,
 )
 
 

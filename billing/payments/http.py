@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
-from billing.payments.settings import is_loopback
+from billing.payments.settings import is_local
 from domain.errors import LinkDown
 
 ANSWER_BYTES_MOST = 1_048_576
@@ -28,8 +27,7 @@ class Http:
     def __init__(self, name: str, base_url: str, timeout_s: float) -> None:
         self._name, self._base_url = name, base_url
         # A proxy of the environment leads out to a provider, never to this machine.
-        local = is_loopback(urlsplit(base_url).hostname or "")
-        self._client = httpx.Client(timeout=timeout_s, trust_env=not local)
+        self._client = httpx.Client(timeout=timeout_s, trust_env=not is_local(base_url))
 
     def call(
         self,

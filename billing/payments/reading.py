@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from domain.money import AMOUNT_MOST_MINOR, MINOR_PER_UNIT
+
+BEIJING = ZoneInfo("Asia/Shanghai")
 
 
 class Unreadable(ValueError):
@@ -72,3 +75,11 @@ def time_of(fields: Mapping[str, Any], name: str) -> datetime | None:
     if moment.tzinfo is None:
         raise Unreadable(f"{name} has no offset from UTC")
     return moment.astimezone(UTC)
+
+
+def beijing_time(value: str, pattern: str = "%Y-%m-%d %H:%M:%S") -> datetime:
+    """Read a time as the providers write it, without a zone: Beijing's. Raises Unreadable."""
+    try:
+        return datetime.strptime(value, pattern).replace(tzinfo=BEIJING).astimezone(UTC)
+    except ValueError as error:
+        raise Unreadable(f"no time as in 2026-05-01 12:00:00 (given: {value[:40]!r})") from error

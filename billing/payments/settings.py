@@ -29,6 +29,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_local(url: str) -> bool:
+    """Say whether an address is on this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
 Url = Annotated[str, AfterValidator(checked_url)]
 File = Annotated[str, Field(min_length=1, max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -183,4 +188,4 @@ class PaymentSettings(_Frozen):
 
     def notify_url_of(self, channel: str) -> str:
         """Return the address of this station that a channel's notices go to."""
-        return f"{self.notify_url}/api/v1/payments/{channel}/notice"
+        return f"{self.notify_url}/api/v1/payments/notices/{channel}"

@@ -128,9 +128,9 @@ class Statements:
             if not 0 < row.amount_minor <= AMOUNT_MOST_MINOR
         ]
         faults += [
-            Fault(f"rows[{place}]", "must name its order, and a refund its refund")
+            Fault(f"rows[{place}]", "a payment must name its order, a refund its refund")
             for place, row in enumerate(rows)
-            if not row.order or (row.kind is RowKind.REFUND and not row.refund)
+            if not (row.refund if row.kind is RowKind.REFUND else row.order)
         ]
         if faults:
             raise InvalidInput(faults[:FAULTS_SHOWN])

@@ -8,10 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from office import Office  # noqa: E402 - found by the line above
+from pay_office import Office
 
-from domain.clock import LeapClock  # noqa: E402
-from simulator.payments.campus_card import CampusCardProvider  # noqa: E402
+from domain.clock import LeapClock
+from simulator.payments.campus_card import CampusCardProvider
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from office import Office
+from pay_office import Office
 
 from billing.payments.model import NoticeOutcome
 from domain.books import EntryKind

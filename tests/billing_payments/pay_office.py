@@ -11,7 +11,8 @@ from typing import Any
 from billing.model import Account
 from billing.payments.campus_card import CampusCard
 from billing.payments.channel import PaymentChannel
-from billing.payments.model import Order, OrderRequest
+from billing.payments.model import Order, OrderRequest, Refund
+from billing.payments.refunds import RefundRequest
 from billing.payments.service import Payments
 from billing.payments.settings import PaymentSettings
 from domain.books import BookAccount, clearing_book, room_book
@@ -55,7 +56,7 @@ class Inbox:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                channel = self.path.split("/")[4]
+                channel = self.path.split("/")[5]
                 assert inbox.take is not None
                 status, answer = inbox.take(channel, dict(self.headers.items()), body)
                 self.send_response(status)
@@ -140,6 +141,10 @@ class Office:
             }
         )
         return self.payments.create_order(asked, "li", "20260001")
+
+    def refund(self, order: Order, amount_minor: int, key: str = "r1", **more: Any) -> Refund:
+        asked = RefundRequest(key, order.id, amount_minor, "paid twice")
+        return self.payments.refund(asked, "wang", **more)
 
     def state(self, order: Order) -> str:
         return self.payments.order(order.id).order.state.value
