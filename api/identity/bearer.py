@@ -118,7 +118,8 @@ class Bearer:
         claims = self._checked.get(token) or self._verified(token)
         if claims is None or self._clock.now().timestamp() >= claims.expires_at_s:
             return None
-        if claims.family not in self._families:
+        family = self._families.get(claims.family)
+        if family is None or family.user != claims.user:
             return None
         user = self._users.enabled(claims.user, claims.version)
         return (claims.family, user) if user else None

@@ -92,7 +92,12 @@ class Campus:
             self._add_users()
         self.station.change(
             identity=self.identity,
-            billing=BillingDeps(self.books, self.directory, self.board),
+            billing=BillingDeps(
+                books=self.books,
+                directory=self.directory,
+                accounts=self.accounts,
+                board=self.board,
+            ),
             access_token=TOKEN,
             open_reads=False,
             open_writes=False,

@@ -1,0 +1,159 @@
+"""Who gets what: every route, every role, and whose room or meter it is.
+
+A row has the status for each role, in the order of `ROLES`. A route about a room or a meter has
+three for each: one's own, another's, one that is not there. To a student another's looks exactly
+like one that is not there. Nobody at all gets 401 everywhere but on `open` rows.
+
+To add a route, add a row. `fill` gives path parameters, `send` what httpx sends besides; a
+callable in either is called with the case's target for a fresh value. `{account_id}` and `{meter}`
+fill themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from campus import METERS, MISSING, OTHER, OWN
+
+ROLES = ("student", "operator", "finance", "facilities", "analyst", "admin")
+TARGETS = {"own": OWN, "other": OTHER, "missing": MISSING}
+METER_TARGETS = {"own": METERS[OWN], "other": METERS[OTHER], "missing": "B9-9999"}
+
+# One's own alone; any that is there; none.
+MINE, ANY, NONE = "200 404 404", "200 200 404", "404 404 404"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The statuses of one route, as words with a status each, in the order of ROLES."""
+
+    student: str
+    operator: str
+    finance: str
+    facilities: str
+    analyst: str
+    admin: str
+    open: bool = False
+    fill: Mapping[str, Any] = field(default_factory=dict)
+    send: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fresh(prefix: str) -> Any:
+    """Return a maker of names that were not used before."""
+    return lambda _target: f"{prefix}{next(_numbers)}"
+
+
+def key() -> dict[str, Any]:
+    """Return the header of a fresh idempotency key."""
+    return {"Idempotency-Key": fresh("key-")}
+
+
+def everybody(**more: Any) -> Row:
+    """Return the row of a route that everybody who has signed in may use."""
+    return Row("200", "200", "200", "200", "200", "200", **more)
+
+
+ADMINS = ("403", "403", "403", "403", "403", "200")
+OPERATORS = ("403", "200", "403", "403", "403", "200")
+WATCHERS = ("403", "200", "403", "200", "403", "200")
+READERS = ("403", "200", "200", "200", "200", "200")
+
+ROWS: dict[str, Row] = {
+    # health
+    "GET /healthz": everybody(open=True),
+    "GET /readyz": Row(*WATCHERS),
+    "GET /metrics": Row(*WATCHERS),
+    # meters and readings
+    "GET /api/v1/meters": Row(*READERS),
+    "GET /api/v1/latest": Row(*READERS),
+    "GET /api/v1/meters/{meter}": Row(MINE, ANY, ANY, ANY, ANY, ANY),
+    "GET /api/v1/meters/{meter}/latest": Row(MINE, ANY, ANY, ANY, ANY, ANY),
+    "GET /api/v1/meters/{meter}/readings": Row(
+        "403 403 403", ANY, "403 403 403", ANY, ANY, ANY
+    ),
+    # the field
+    "GET /api/v1/buses": Row(*WATCHERS),
+    "GET /api/v1/causes": Row(*WATCHERS),
+    "GET /api/v1/causes/{cause_id}": Row(*WATCHERS, fill={"cause_id": "trip-own"}),
+    "GET /api/v1/events": Row(*WATCHERS),
+    "GET /api/v1/commands": Row(*WATCHERS),
+    "GET /api/v1/commands/{command_id}": Row(*WATCHERS, fill={"command_id": "command-1"}),
+    "POST /api/v1/commands": Row(
+        *OPERATORS,
+        send={
+            "json": {"meter": "B2-shop", "action": "trip", "reason": "a test"},
+            "headers": key(),
+        },
+    ),
+    "GET /api/v1/approvals": Row(*OPERATORS),
+    "POST /api/v1/approvals/{approval_id}": Row(
+        *OPERATORS, fill={"approval_id": "a1"}, send={"json": {"reason": "yes"}}
+    ),
+    # oneself
+    "GET /api/v1/me": everybody(),
+    "POST /api/v1/me/sign-out": everybody(send={"json": {}}),
+    "POST /api/v1/me/password": Row(
+        *["401"] * 6, send={"json": {"old": "not the one", "new": "another whale here"}}
+    ),
+    "GET /api/v1/me/sessions": everybody(),
+    "GET /api/v1/me/tokens": everybody(),
+    # Only roles that read can be given to a token, and only by those who hold them.
+    "POST /api/v1/me/tokens": Row(
+        "422", "422", "422", "422", "200", "200",
+        send={"json": {"label": "script", "roles": ["analyst"], "days": 1}},
+    ),
+    "DELETE /api/v1/me/tokens/{token_id}": Row(*["404"] * 6, fill={"token_id": "nobodys"}),
+    # rooms
+    "GET /api/v1/rooms/{account_id}/balance": Row(MINE, ANY, ANY, NONE, NONE, ANY),
+    "GET /api/v1/rooms/{account_id}/trips": Row(MINE, ANY, NONE, NONE, NONE, ANY),
+    # An operator sees the room, but an appeal and the relay are for those who live in it.
+    "POST /api/v1/rooms/{account_id}/trips/{cause_id}/appeal": Row(
+        MINE, "403 403 404", NONE, NONE, NONE, "403 403 404",
+        fill={"cause_id": lambda target: f"trip-{target}"},
+        send={"json": {"text": "it was my kettle"}},
+    ),
+    "POST /api/v1/rooms/{account_id}/relay": Row(
+        MINE, NONE, NONE, NONE, NONE, "403 403 404",
+        send={"json": {"action": "open"}, "headers": key()},
+    ),
+    "GET /api/v1/appeals": Row(*OPERATORS),
+    "GET /api/v1/appeals/{appeal_id}": Row(*OPERATORS, fill={"appeal_id": "appeal-1"}),
+    "POST /api/v1/appeals/{appeal_id}": Row(
+        *OPERATORS,
+        fill={"appeal_id": "appeal-1"},
+        send={"json": {"status": "rejected", "answer": "it drew 1.5 kW"}},
+    ),
+    # users
+    "GET /api/v1/users": Row(*ADMINS),
+    "POST /api/v1/users": Row(
+        *ADMINS, send={"json": {"name": fresh("new-"), "roles": ["operator"]}}
+    ),
+    "GET /api/v1/users/{name}": Row(*ADMINS, fill={"name": "spare"}),
+    "PUT /api/v1/users/{name}": Row(
+        *ADMINS, fill={"name": "spare"}, send={"json": {"roles": ["finance"]}}
+    ),
+    "POST /api/v1/users/{name}/reset": Row(*ADMINS, fill={"name": "spare"}),
+    "POST /api/v1/users/{name}/sign-out": Row(*ADMINS, fill={"name": "spare"}),
+    # signing in
+    "GET /api/v1/sign-in/ways": everybody(open=True),
+    "POST /api/v1/sign-in": everybody(
+        open=True, send={"json": {"user": "spare-2", "password": "a whale in the sea"}}
+    ),
+    "POST /api/v1/sign-in/token": everybody(
+        open=True, send={"json": {"user": "spare-2", "password": "a whale in the sea"}}
+    ),
+    "POST /api/v1/sign-in/refresh": Row(
+        *["403"] * 6, open=True, send={"json": {"refresh_token": "none.1.none"}}
+    ),
+    "POST /api/v1/sign-in/password": Row(
+        *["403"] * 6, open=True,
+        send={"json": {"user": fresh("who-"), "code": "AAAA-BBBB", "password": "a whale at sea"}},
+    ),
+    "POST /api/v1/sign-in/code": Row(*["404"] * 6, open=True, send={"json": {"user": "wang"}}),
+    "GET /api/v1/sign-in/with/{provider}": Row(*["404"] * 6, open=True, fill={"provider": "cas"}),
+    "GET /api/v1/sign-in/with/{provider}/back": Row(
+        *["404"] * 6, open=True, fill={"provider": "cas"}, send={"params": {"state": "x"}}
+    ),
+}  # fmt: skip
