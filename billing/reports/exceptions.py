@@ -1,68 +1,75 @@
-"""Energy that is held for review and not billed: whose, when, how much, why, and what became."""
+"""Energy held for review and not billed: whose, when, how much, what may be, what was decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
+from billing.calendar import to_time
+from billing.charging_store import Review, ReviewState
 from billing.reports.model import Cell, Table, energy, moment, name, text
 from billing.reports.period import Period
 from domain.errors import InvalidInput
 from domain.faults import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class HeldEnergy:
-    """Energy held for review, Wh (None where it can't be told). `decision` is "" while open."""
-
-    id: str
-    raised_at: datetime
-    account: str
-    meter: str
-    reason: str
-    energy_wh: int | None
-    decision: str = ""
-    decided_at: datetime | None = None
-    decided_by: str = ""
-
-
 class HeldSource(Protocol):
-    """Where reviews are kept: those raised in a time, and older ones still open at its end."""
+    """Where held jumps of counters are kept; lists come newest first."""
 
-    def held(self, start: datetime, end: datetime, limit: int) -> Sequence[HeldEnergy]: ...
+    def reviews(self, *, open_only: bool = False, limit: int = 10_000) -> Sequence[Review]: ...
 
 
 def exceptions(source: HeldSource, period: Period, most: int) -> Table:
-    """List what was held in the period, and what was held before it and was still open."""
+    """List what was held in the period, and what was held before it and decided only later.
+
+    What was decided after the period was open at its end, and so it is told.
+    """
     columns = (
         text("review"),
         moment("raised_at"),
         text("account"),
         text("meter"),
-        name("why"),
+        moment("from_reading"),
+        moment("to_reading"),
         energy("energy"),
+        energy("possible"),
+        name("state"),
         name("decision"),
-        moment("decided_at"),
+        energy("billed"),
         text("decided_by"),
+        text("reason"),
     )
-    found = source.held(period.start_at, period.end_at, most + 1)
-    if len(found) > most:
+    found = source.reviews(open_only=False, limit=most + 1)
+    if len(found) > most and found[-1].found_at >= period.start_at:
         raise InvalidInput([Fault("period", f"more than {most} rows; ask for fewer days")])
-    ordered = sorted(found, key=lambda held: (held.raised_at, held.id))
-    return Table(columns, [_row(held, period.end_at) for held in ordered])
+    # What is still open may be older than all that fits in the list.
+    known = {one.id: one for one in (*found, *source.reviews(open_only=True, limit=most))}
+    rows = [_row(one, period) for one in known.values() if _belongs(one, period)]
+    return Table(columns, sorted(rows, key=lambda row: (str(row[1]), str(row[0]))))
 
 
-def _row(held: HeldEnergy, end: datetime) -> tuple[Cell, ...]:
-    # What was decided after the period was open at its end: so the report tells it.
-    decided = held.decided_at is not None and held.decided_at < end
+def _belongs(review: Review, period: Period) -> bool:
+    if review.found_at >= period.end_at:
+        return False
+    if review.found_at >= period.start_at or review.state is ReviewState.OPEN:
+        return True
+    return review.decided_at is not None and review.decided_at >= period.start_at
+
+
+def _row(review: Review, period: Period) -> tuple[Cell, ...]:
+    later = review.decided_at is not None and review.decided_at >= period.end_at
+    is_open = later or review.state is ReviewState.OPEN
+    decision = None if is_open else review.decision
     return (
-        held.id,
-        held.raised_at,
-        held.account,
-        held.meter,
-        held.reason,
-        held.energy_wh,
-        held.decision if decided else "open",
-        held.decided_at if decided else None,
-        held.decided_by if decided else "",
+        review.id,
+        review.found_at,
+        review.account,
+        review.key.meter,
+        to_time(review.before.ms),
+        to_time(review.after.ms),
+        review.difference_wh,
+        review.possible_wh,
+        ReviewState.OPEN.value if is_open else review.state.value,
+        decision.ruling.value if decision else "",
+        0 if is_open else review.counted_wh,
+        "" if is_open else review.decided_by,
+        "" if is_open else review.reason,
     )

@@ -116,15 +116,15 @@ class Reports:
             raise InvalidInput([Fault("period", message)])
         return found
 
-    def page(self, name: str, period: Period, language: Language) -> Printed:
-        """Make a report and put it in words; it raises what `report` does."""
-        return printed(self.report(name, period), language, self._site, self._currency)
+    def in_words(self, report: Report, language: Language) -> Printed:
+        """Put a report in words, with its money rounded to what is printed."""
+        return printed(report, language, self._site, self._currency)
 
     def render(
         self, name: str, period: Period, written_as: ReportFormat, language: Language
     ) -> Rendered:
         """Make a report as a file; it raises what `report` does."""
-        page = self.page(name, period, language)
+        page = self.in_words(self.report(name, period), language)
         write = _WRITERS[written_as]
         with self._turn():
             content = write(page)

@@ -15,7 +15,6 @@ from billing.reports.mailer import MailFailed
 from billing.reports.settings import SmtpSettings
 from billing.reports.smtp import SmtpSender
 
-
 FILE, WORD = "password", "secret"
 
 
