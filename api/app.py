@@ -34,6 +34,7 @@ from api.routes import (
     people,
     purchases,
     readings,
+    reports,
     rooms,
     sign_in,
     sso,
@@ -108,7 +109,7 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     answers = _PROBLEMS | _CONFLICT | _LIMITED
-    for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens):
+    for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens, reports):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     # Files before people: /people/export is no person.
     for part in (account_files, accounts, people, money_requests):

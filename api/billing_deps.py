@@ -9,6 +9,8 @@ from billing.charger import Charger
 from billing.model import Directory
 from billing.prepaid import PrepaidKeeper
 from billing.prepaid_check import PrepaidCheck
+from billing.reports.schedules import ReportSchedules
+from billing.reports.service import Reports
 from billing.tokens import Tokens
 from domain.books import Books
 from domain.site import RoomKind
@@ -25,6 +27,8 @@ class BillingDeps:
     charger: Charger | None = None
     prepaid: PrepaidKeeper | None = None
     prepaid_check: PrepaidCheck | None = None
+    report_schedules: ReportSchedules | None = None
+    reports: Reports | None = None
     tokens: Tokens | None = None
     # Which tariff an account opened from the roster gets, by the kind of its room.
     tariff_of_kind: Mapping[RoomKind, str] = field(default_factory=dict)

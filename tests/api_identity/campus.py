@@ -20,6 +20,8 @@ from billing.accounts.opening import NewAccount
 from billing.accounts.service import Accounts
 from billing.board import BalanceBoard
 from billing.model import Account, Person
+from billing.reports.schedules import ReportSchedules
+from billing.reports.service import Reports
 from domain.books import BookAccount, Entry, EntryKind, Leg, room_book
 from domain.causes import CauseKind, Evidence, TripCause
 from domain.identity import Role
@@ -28,6 +30,8 @@ from domain.site import RoomKind
 from domain.users import User
 from storage.books.account_store import SqlAccountStore
 from storage.books.directory import SqlDirectory
+from storage.books.report_source import SqlReportSource
+from storage.books.reports import SqlReportSchedules
 from storage.books.sql_books import SqlBooks
 from storage.books.users import SqlUserStore
 from storage.ledger.sql_ledger import SqlLedger
@@ -97,12 +101,20 @@ class Campus:
                 directory=self.directory,
                 accounts=self.accounts,
                 board=self.board,
+                **self._report_services(),
             ),
             access_token=TOKEN,
             open_reads=False,
             open_writes=False,
         )
         self._app: Any = None
+
+    def _report_services(self) -> dict[str, Any]:
+        reports = Reports(
+            SqlReportSource(self.ledger), self.directory, self.clock, ZoneInfo(SITE.time_zone)
+        )
+        schedules = ReportSchedules(SqlReportSchedules(self.ledger), reports, self.clock)
+        return {"reports": reports, "report_schedules": schedules}
 
     def fresh_identity(self, sign_in: SignInSettings | None = None, **more: Any) -> Identity:
         """Return sign-ins as a start of the station finds them in the ledger."""

@@ -58,6 +58,7 @@ def everybody(**more: Any) -> Row:
 ADMINS = ("403", "403", "403", "403", "403", "200")
 OPERATORS = ("403", "200", "403", "403", "403", "200")
 WATCHERS = ("403", "200", "403", "200", "403", "200")
+FINANCES = ("403", "403", "200", "403", "403", "200")
 READERS = ("403", "200", "200", "200", "200", "200")
 
 ROWS: dict[str, Row] = {
@@ -124,6 +125,27 @@ ROWS: dict[str, Row] = {
         *OPERATORS,
         fill={"appeal_id": "appeal-1"},
         send={"json": {"status": "rejected", "answer": "it drew 1.5 kW"}},
+    ),
+    # reports
+    "GET /api/v1/reports": Row(*FINANCES),
+    "GET /api/v1/reports/{name}": Row(
+        *FINANCES, fill={"name": "summary"}, send={"params": {"month": "2026-11"}}
+    ),
+    "GET /api/v1/report-schedules": Row(*FINANCES),
+    "PUT /api/v1/report-schedules/{schedule_id}": Row(
+        *FINANCES, fill={"schedule_id": "daily"},
+        send={
+            "json": {
+                "report": "recharges", "every": "day", "at": "07:30", "recipients": ["a@b.example"]
+            }
+        },
+    ),
+    "GET /api/v1/report-schedules/{schedule_id}": Row(*FINANCES, fill={"schedule_id": "daily"}),
+    "GET /api/v1/report-schedules/{schedule_id}/runs": Row(
+        *FINANCES, fill={"schedule_id": "daily"}
+    ),
+    "DELETE /api/v1/report-schedules/{schedule_id}": Row(
+        "403", "403", "404", "403", "403", "404", fill={"schedule_id": "none"}
     ),
     # users
     "GET /api/v1/users": Row(*ADMINS),
