@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from app.cli import benches, demo, field, learn, relay, replay, run, site, traces, users
+from app.cli import (
+    audit,
+    accounts,
+    benches,
+    demo,
+    field,
+    learn,
+    people,
+    relay,
+    replay,
+    run,
+    site,
+    traces,
+    users,
+)
 from app.cli.common import errors
 from domain.errors import InvalidInput, WattwardenError
 
@@ -15,7 +29,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (demo, run, site, field, relay, replay, learn, benches, traces, users):
+for part in (
+    audit,
+    demo,
+    run,
+    site,
+    field,
+    relay,
+    replay,
+    learn,
+    benches,
+    traces,
+    users,
+    accounts,
+    people,
+):
     part.register(app)
 
 
