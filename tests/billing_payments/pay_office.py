@@ -21,13 +21,21 @@ from domain.errors import StoreUnavailable
 from domain.events import Event
 from domain.site import RoomKind
 from simulator.payments.campus_card import CampusCardProvider
-from simulator.payments.provider import LocalProvider
 from storage.books.payments import SqlPayments
 from storage.books.sql_books import SqlBooks
 from storage.ledger.sql_ledger import SqlLedger
 
 NOON = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
 ROOMS = ("b1-101", "b1-102", "b1-103")
+
+
+def make_blank(file: Path) -> None:
+    """Bring up a ledger with the rooms' accounts, and close it."""
+    clock = LeapClock(NOON)
+    ledger = SqlLedger(f"sqlite:///{file}", clock=clock)
+    books = SqlBooks(ledger, clock=clock)
+    books.open(*(BookAccount(room_book(name)) for name in ROOMS)).result(10)
+    ledger.close()
 
 
 class Rooms:
@@ -80,22 +88,20 @@ class Inbox:
 class Office:
     """The station's money side with its providers; `payments` is what is tested."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, card: CampusCardProvider, **settings: Any) -> None:
         self.folder = folder
         self.clock, self.rooms, self.events = LeapClock(NOON), Rooms(), list[Event]()
         self.power = "on"
         self.ledger = SqlLedger(f"sqlite:///{folder / 'ledger.db'}", clock=self.clock)
         self.books = SqlBooks(self.ledger, clock=self.clock)
-        self.books.open(*(BookAccount(room_book(name)) for name in ROOMS)).result(10)
-        self.inbox = Inbox()
-        self.card = CampusCardProvider(self.clock)
-        self.providers: list[LocalProvider] = [self.card]
+        self.inbox, self.card = Inbox(), card
+        card.clock = self.clock
         self.settings = PaymentSettings.model_validate(
             {
                 "notify_url": self.inbox.url,
                 "cash": {},
                 "campus-card": {
-                    "base_url": self.card.start(),
+                    "base_url": self.card.url,
                     "merchant": self.card.merchant,
                     "key_id": self.card.key_id,
                     "secret_file": "not read here",
@@ -161,8 +167,6 @@ class Office:
         return [event.kind.value for event in self.events]
 
     def close(self) -> None:
-        for provider in self.providers:
-            provider.stop()
         self.inbox.close()
         self.ledger.close()
 
