@@ -357,6 +357,7 @@ class AccountCharge:
             newest_ms=self.newest_ms(),
             over=closing or now_ms >= end_ms + MONTH_GRACE_MS,
             complete=complete or closing,
+            closing=closing,
         )
 
     def _let_go(self, now_ms: int) -> None:

@@ -293,7 +293,8 @@ class Chain:
         before = Reading(self.times[place - 1], self.counts[place - 1])
         after = Reading(self.times[place], self.counts[place])
         fits_before, fits_after = self._follows(before, reading), self._follows(reading, after)
-        if after.ms not in self.jumps:
+        jumped = after.ms in self.jumps
+        if not jumped:
             if not (fits_before and fits_after):
                 return Taken.REFUSED
         elif not self._may_enter(after, fits_before, fits_after):
@@ -308,7 +309,7 @@ class Chain:
         self._thin(place + 1)
         self._thin(place)
         self._thin(place - 1)
-        if self._has(reading.ms):
+        if jumped or self._has(reading.ms):
             self._touch(before.ms, after.ms)
             return Taken.KEPT
         return Taken.KNOWN

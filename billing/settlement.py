@@ -31,13 +31,14 @@ _MS = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a settlement goes by: the time now, the newest reading, whether the month is over (or
-    the account closing), and whether all energy of it is known."""
+    """What a settlement goes by: the time now, the newest reading, whether the month is over,
+    whether all energy of it is known, whether it is the account's last (then it is both)."""
 
     now_ms: int
     newest_ms: int
     over: bool
     complete: bool
+    closing: bool = False
 
 
 @dataclass(slots=True)
@@ -97,6 +98,8 @@ def settle_month(
     )  # fmt: skip
     lines, until_ms = _book_use(booker, month, energies, moment)
     gone = month.gone_wh if moment.over else 0
+    if moment.closing:
+        gone += sum(lot.energy_wh for lot in month.carry.lots)
     ended = _end_of(month, moment)
     late = month.row.final
     time = None if late else ended
