@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo providers test lint bench docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/wattwarden demo $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 2 $(ARGS)
+
+# What a station needs whose site file turns on WeChat Pay, Alipay, or SMS by Aliyun or Tencent.
+providers: $(VENV)/.providers
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -30,7 +33,11 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+$(VENV)/.providers: $(VENV)/.runtime requirements-providers.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-providers.lock
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.providers requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
 	touch $@
 

@@ -6,6 +6,7 @@ from alerts.settings import MessageSettings
 from api.identity.settings import SignInSettings
 from billing.levels import LevelPolicy
 from billing.payments.settings import PaymentSettings
+from billing.reports.settings import ReportSettings
 from billing.tariff import TariffBook
 
 
@@ -19,3 +20,4 @@ class MoneyFile(BaseModel):
     messages: MessageSettings = MessageSettings()
     payments: PaymentSettings = PaymentSettings()
     sign_in: SignInSettings = SignInSettings()
+    reports: ReportSettings = ReportSettings()

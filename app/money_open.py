@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from billing.payments.open_channels import open_payment_channels
-
 from alerts.channels import build_channels
 from app.money import Money
 from app.money_file import MoneyFile
 from app.station import Station
 from billing.payments.channel import PaymentChannel
+from billing.payments.open_channels import open_payment_channels
 
 
 def open_money(station: Station, file: MoneyFile, folder: Path) -> Money:
@@ -20,6 +19,6 @@ def open_money(station: Station, file: MoneyFile, folder: Path) -> Money:
     channels: dict[str, PaymentChannel] = open_payment_channels(
         file.payments, folder, station.clock
     )
-    money = Money(station, file, channels, build_channels(file.messages))
+    money = Money(station, file, channels, build_channels(file.messages), folder=folder)
     money.open()
     return money

@@ -60,8 +60,9 @@ def run(
             _wait_for_signal()
             server.stop()
         finally:
+            money.pause()
             station.stop()
-            money.stop()
+            money.settle()
     finally:
         stores.close()
 

@@ -81,8 +81,9 @@ class Session:
         while self.station.commands_under_way() and time.monotonic() < end_s:
             time.sleep(STEP_S)
         self.till.settle()
+        self.money.pause()
         self.station.stop()
-        self.money.stop()
+        self.money.settle()
 
     def result(self) -> dict[str, Any]:
         """Return the summary; call it after `settle`."""
@@ -172,7 +173,7 @@ def _money(station: Station, scenario: Scenario, url: str) -> Iterator[tuple[Mon
         try:
             yield money, till
         finally:
-            money.stop()
+            money.pause()
     finally:
         provider.stop()
 

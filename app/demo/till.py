@@ -129,20 +129,20 @@ class Till:
         ]  # fmt: skip
         self._import(FileKind.ROOMS, ROOM_COLUMNS, rooms)
         people, occupancies = demo_people(
-            money.directory.accounts(), money.today().replace(day=1), self._scenario.seed
+            money.services.directory.accounts(), money.today().replace(day=1), self._scenario.seed
         )
         lines = [
             (one.id, one.name, one.phone, one.email, one.language, stay.account, stay.since)
             for one, stay in zip(people, occupancies, strict=True)
         ]
         self._import(FileKind.PEOPLE, PEOPLE_COLUMNS, lines)
-        money.payments.cashier.open_shift(CASHIER, 20_000)
+        money.services.payments.cashier.open_shift(CASHIER, 20_000)
 
     def _import(self, kind: FileKind, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         text = io.StringIO()
         csv.writer(text).writerows([heads, *rows])
         name, content = f"{kind.value}.csv", text.getvalue().encode()
-        accounts = self._money.accounts
+        accounts = self._money.services.accounts
         plan = accounts.plan_import(kind, name, content)
         accounts.apply_import(f"demo-{name}", kind, name, content, plan.digest, CASHIER)
 
@@ -150,13 +150,14 @@ class Till:
         """Let whoever is due pay: rooms now and then, debtors a moment after their cut."""
         if now_s >= self._next_s:
             self._next_s += SALE_EVERY_S
-            rooms = [one for one in self._money.directory.accounts() if one.kind is RoomKind.DORM]
+            accounts = self._money.services.directory.accounts()
+            rooms = [account for account in accounts if account.kind is RoomKind.DORM]
             room = self._dice.choice(rooms)
             if room.id not in {account.id for account in self._debtors()}:
                 self._sell(room)
         status = self._station.supervisor.status().meters
         for account in self._debtors():
-            for span in self._money.directory.registers(account.id):
+            for span in self._money.services.directory.registers(account.id):
                 meter = status[span.meter]
                 owing = any(cause.kind is CauseKind.ARREARS for cause in meter.causes)
                 if owing and meter.relay_closed is False:
@@ -170,15 +171,15 @@ class Till:
         self._pool.shutdown(wait=True)
         for future in self._under_way:
             future.result()
-        self._money.payments.tick()
+        self._money.services.payments.tick()
 
     def result(self, commands: Sequence[tuple[Command, Receipt | None]]) -> Mapping[str, Any]:
         """Say what was sold and charged; call it after the money has stopped."""
-        money, rows = self._money, self._money.charger.energy_check()
+        money, rows = self._money, self._money.services.charger.energy_check()
         credited = [sale for sale in self.sales if sale.credited_s is not None]
         restores = sorted(self._restores(commands))
         paid = sum(one.amount_minor for one in self.provider.trades.values() if one.paid_at)
-        owed_micro = money.books.balance(clearing_book(CARD)) or 0
+        owed_micro = money.services.books.balance(clearing_book(CARD)) or 0
         return {
             "recharges": len(credited),
             "recharges_failed": len(self.sales) - len(credited),
@@ -190,7 +191,7 @@ class Till:
             "energy_difference_wh": sum(
                 abs(row.difference_wh) + abs(row.pending_wh) for row in rows
             ),
-            "charged_micro": money.books.balance(REVENUE_ENERGY) or 0,
+            "charged_micro": money.services.books.balance(REVENUE_ENERGY) or 0,
             "arrears_cuts": len(self._cut_s),
             "arrears_restores": len(restores),
             "restore_p50_s": quantile(restores, 0.5),
@@ -224,7 +225,7 @@ class Till:
 
     def _debtors(self) -> list[Account]:
         rooms = [(meter.building, meter.room) for meter in self._debtor_meters()]
-        found = [self._money.directory.account_of_room(*room) for room in rooms]
+        found = [self._money.services.directory.account_of_room(*room) for room in rooms]
         return [account for account in found if account is not None]
 
     def _sell(self, account: Account, channel: str = "") -> None:
@@ -237,7 +238,7 @@ class Till:
         money, clock = self._money, self._station.clock
         if sale.channel == "cash":
             request = CashRequest(key, sale.account, sale.amount_minor)
-            money.payments.cash_recharge(request, CASHIER)
+            money.services.payments.cash_recharge(request, CASHIER)
         else:
             asked = OrderRequest(
                 key,
@@ -246,7 +247,7 @@ class Till:
                 sale.amount_minor,
                 payer={"card": key.replace("-", "")},
             )
-            order = money.payments.create_order(asked, CASHIER)
+            order = money.services.payments.create_order(asked, CASHIER)
             # The customer's bank tells twice now and then, and the credit comes once.
             answers = self.provider.pay(order.id, copies=self._dice.choice((1, 1, 2)))
             if any(status != 200 for status in answers):
