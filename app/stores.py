@@ -81,10 +81,14 @@ def open_stream(settings: Settings, ledger: SqlLedger) -> SqliteSpool:
 
 def open_ledger(settings: Settings) -> SqlLedger:
     """Open the SQL ledger, bringing its tables up to date."""
-    if settings.ledger_url:
-        return SqlLedger(settings.ledger_url)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return SqlLedger(f"sqlite:///{(settings.data_dir / 'ledger.db').resolve()}")
+    if not settings.ledger_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return SqlLedger(ledger_url(settings))
+
+
+def ledger_url(settings: Settings) -> str:
+    """Return where the SQL ledger is."""
+    return settings.ledger_url or f"sqlite:///{(settings.data_dir / 'ledger.db').resolve()}"
 
 
 def open_series(settings: Settings) -> TimeSeries:

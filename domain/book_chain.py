@@ -5,6 +5,7 @@ Both are pure, so that the books, an audit and an outsider's script come to the 
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -74,13 +75,20 @@ def entry_faults(entry: Entry) -> list[Fault]:
 
 
 def content_bytes(entry: Entry, details: str) -> bytes:
-    """Return all of an entry but its time: a line for each of id, kind, actor, description,
-    reference and leg, then its details_text; texts are JSON strings, so lines can't be forged."""
-    legs = "".join([f"{_quote(leg.account)} {leg.amount}\n" for leg in entry.legs])
-    return (
-        f"{_quote(entry.id)}\n{_quote(entry.kind)}\n{_quote(entry.actor)}\n"
-        f"{_quote(entry.description)}\n{_quote(entry.reference)}\n{legs}{details}"
-    ).encode()
+    """Return all of an entry but its time, see `content_of`; `details` is its details_text."""
+    return content_of(
+        (entry.id, entry.kind, entry.actor, entry.description, entry.reference),
+        [(leg.account, leg.amount) for leg in entry.legs],
+        details,
+    )
+
+
+def content_of(texts: Sequence[str], legs: Iterable[tuple[str, int]], details: str) -> bytes:
+    """Return an entry's content: a line for each of id, kind, actor, description, reference and
+    leg, then its details. Texts are JSON strings, so that lines can't be forged."""
+    lines = [_quote(text) for text in texts]
+    lines += [f"{_quote(account)} {amount}" for account, amount in legs]
+    return "\n".join([*lines, details]).encode()
 
 
 def details_text(details: Any) -> str:

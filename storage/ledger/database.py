@@ -1,17 +1,19 @@
 """The database under the ledger, whichever it is: who writes, who reads, what its errors mean."""
 
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 
 from domain.errors import InvalidInput, StoreUnavailable
 from domain.faults import Fault
 from storage.file_lock import FileLock
-from storage.ledger.engine import Connect, reading_engine, writing_engine
+from storage.ledger.engine import Connect, connect, reading_engine, writing_engine
 from storage.sqlite_errors import Trouble, in_words, trouble_of
 
 ALLOWED = "must be sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
@@ -55,23 +57,26 @@ class SqliteDatabase:
 
     def explain(self, error: Exception, verb: str = "written") -> Exception:
         """Turn the driver's errors into StoreUnavailable; a bug stays what it is."""
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if not isinstance(cause, sqlite3.Error | OSError):
-            return error
-        trouble = trouble_of(cause)
-        if trouble is Trouble.DAMAGE:
-            return StoreUnavailable(
-                f"the ledger {self.name} is damaged ({cause}): restore it from a copy"
-            )
-        if trouble is Trouble.OUTAGE or isinstance(cause, OSError):
-            return StoreUnavailable(f"the ledger {self.name} can't be {verb}: {in_words(cause)}")
-        return error
+        return explain_sqlite(error, verb, self.name)
 
     def close(self) -> None:
         """Close; the writing connection goes last and empties the log."""
         self.reading.dispose()
         self.writing.dispose()
         self._lock.release()
+
+
+def explain_sqlite(error: Exception, verb: str, name: str) -> Exception:
+    """Turn SQLite's errors into StoreUnavailable that says what to do; a bug stays what it is."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error | OSError):
+        return error
+    trouble = trouble_of(cause)
+    if trouble is Trouble.DAMAGE:
+        return StoreUnavailable(f"the ledger {name} is damaged ({cause}): restore it from a copy")
+    if trouble is Trouble.OUTAGE or isinstance(cause, OSError):
+        return StoreUnavailable(f"the ledger {name} can't be {verb}: {in_words(cause)}")
+    return error
 
 
 def open_database(
@@ -81,16 +86,55 @@ def open_database(
 
     `lone` refuses every second writing process; SQLite's always does.
     """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        # Only who has a server needs its driver.
+        from storage.ledger.postgres import PostgresDatabase  # noqa: PLC0415
+
+        return PostgresDatabase(parsed, busy_s, lone=lone)
+    return SqliteDatabase(Path(parsed.database or ""), busy_s, open_connection)
+
+
+@contextmanager
+def open_reading(url: str, busy_s: float) -> Iterator[Connection]:
+    """Open a connection that only reads, all of one moment, beside whoever writes.
+
+    Raises InvalidInput, StoreUnavailable.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        from storage.ledger.postgres import explain, server_engine  # noqa: PLC0415
+
+        engine = server_engine(parsed, busy_s, writes=False, isolation="REPEATABLE READ")
+        told = partial(explain, name=parsed.database or "")
+    else:
+        file = Path(parsed.database or "")
+        if not file.is_file():
+            raise StoreUnavailable(f"there is no ledger {file}")
+        engine, told = (
+            reading_engine(file, busy_s, connect),
+            partial(explain_sqlite, name=str(file)),
+        )
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except Exception as error:
+        explained = told(error, verb="read")
+        if explained is error:
+            raise
+        raise explained from error
+    finally:
+        engine.dispose()
+
+
+def _parsed(url: str) -> URL:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
         raise InvalidInput([Fault("ledger_url", f"{ALLOWED} ({error})")]) from error
     if parsed.drivername == "postgresql+psycopg" and parsed.database:
-        # Only who has a server needs its driver.
-        from storage.ledger.postgres import PostgresDatabase  # noqa: PLC0415
-
-        return PostgresDatabase(parsed, busy_s, lone=lone)
+        return parsed
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.query:
         message = f"{ALLOWED}, a file without options (given: {parsed.render_as_string()})"
         raise InvalidInput([Fault("ledger_url", message)])
-    return SqliteDatabase(Path(parsed.database), busy_s, open_connection)
+    return parsed

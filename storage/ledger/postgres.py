@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.pool import QueuePool
 
 from domain.errors import StoreUnavailable
@@ -47,10 +48,10 @@ class PostgresDatabase:
         self.name = f"{url.database} on {url.host or 'localhost'}:{url.port or 5432}"
         self.lone = lone
         self._pause = threading.Event()
-        self.writing = _engine(url, busy_s, writes=True)
+        self.writing = server_engine(url, busy_s, writes=True)
         if lone:
             sa.event.listen(self.writing, "connect", self._take_lock)
-        self.reading = _engine(url, busy_s, writes=False)
+        self.reading = server_engine(url, busy_s, writes=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -76,21 +77,7 @@ class PostgresDatabase:
 
     def explain(self, error: Exception, verb: str = "written") -> Exception:
         """Turn the driver's errors into StoreUnavailable; a bug stays what it is."""
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if not isinstance(cause, psycopg.Error):
-            return error
-        state = getattr(cause, "sqlstate", None) or ""
-        text = " ".join(str(cause).split())
-        if state.startswith(_DAMAGES):
-            return StoreUnavailable(
-                f"the ledger {self.name} is damaged ({text}): restore it from a copy"
-            )
-        # Without a code it is the connection that failed.
-        ours = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state
-        if ours or state.startswith(_OUTAGES) or state in _ADVICE:
-            advice = f" ({_ADVICE[state]})" if state in _ADVICE else ""
-            return StoreUnavailable(f"the ledger {self.name} can't be {verb}: {text}{advice}")
-        return error
+        return explain(error, verb, self.name)
 
     def close(self) -> None:
         """Close all connections; the lock falls with the writing one."""
@@ -129,7 +116,27 @@ class PostgresDatabase:
         return False
 
 
-def _engine(url: URL, busy_s: float, *, writes: bool) -> Engine:
+def explain(error: Exception, verb: str, name: str) -> Exception:
+    """Turn the server's errors into StoreUnavailable that says what to do; a bug stays as it is."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if not isinstance(cause, psycopg.Error):
+        return error
+    state = getattr(cause, "sqlstate", None) or ""
+    text = " ".join(str(cause).split())
+    if state.startswith(_DAMAGES):
+        return StoreUnavailable(f"the ledger {name} is damaged ({text}): restore it from a copy")
+    # Without a code it is the connection that failed.
+    lost = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state
+    if lost or state.startswith(_OUTAGES) or state in _ADVICE:
+        advice = f" ({_ADVICE[state]})" if state in _ADVICE else ""
+        return StoreUnavailable(f"the ledger {name} can't be {verb}: {text}{advice}")
+    return error
+
+
+def server_engine(
+    url: URL, busy_s: float, *, writes: bool, isolation: IsolationLevel = "READ COMMITTED"
+) -> Engine:
+    """Return an engine for one writing connection, or for a few that only read."""
     settings = {
         "statement_timeout": f"{STATEMENT_S}s",
         "lock_timeout": f"{max(1, int(busy_s * 1000))}ms",
@@ -149,6 +156,7 @@ def _engine(url: URL, busy_s: float, *, writes: bool) -> Engine:
         max_overflow=0,
         pool_timeout=READER_WAIT_S,
         json_serializer=to_json,
+        isolation_level=isolation,
         connect_args={
             "connect_timeout": max(2, int(busy_s)),
             "tcp_user_timeout": max(2_000, int(busy_s * 2_000)),

@@ -1,5 +1,6 @@
 """Brings a ledger's tables up to date when it is opened, from the installed package alone."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -23,19 +24,26 @@ def upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Two programs that open an empty database at once take turns.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-    config = configuration()
-    scripts = ScriptDirectory.from_config(config)
+    known, head = revisions()
     current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise StoreUnavailable(
             f"the ledger was written by a newer Wattwarden (schema {current}): run that version,"
             " or restore a copy from before"
         )
-    if current == scripts.get_current_head():
+    if current == head:
         return
+    config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+@lru_cache(maxsize=1)
+def revisions() -> tuple[frozenset[str], str | None]:
+    """Return the steps this program knows, and the last one."""
+    scripts = ScriptDirectory.from_config(configuration())
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return known, scripts.get_current_head()
 
 
 def configuration() -> Config:
