@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from billing.accounts.store import (
 )
 from billing.model import Account, Occupancy, Person, RegisterSpan
 from domain.books import BookAccount, Entry, EntryKind, Posted
+from domain.errors import StoreUnavailable, WattwardenError
 from domain.events import Event
 from storage.books import directory_rows as rows
 from storage.books import directory_tables as tables
@@ -36,6 +38,13 @@ VALUES_AT_ONCE = 500
 SPENDS = (EntryKind.REFUND, EntryKind.REVERSAL, EntryKind.TRANSFER)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What was refused and undone, and why."""
+
+    error: WattwardenError
+
+
 class SqlAccountStore:
     """AccountsStore on the tables of an SqlLedger, with the books' entries in one transaction."""
 
@@ -45,21 +54,33 @@ class SqlAccountStore:
     def transact(self, work: Callable[[AccountsTransaction], T]) -> "Future[T]":
         """Run an action; its future ends once it is durable and the directory shows it."""
 
-        def run(books: BooksTransaction) -> tuple[T, Changes]:
+        def run(books: BooksTransaction) -> tuple[T | _Refusal, Changes]:
             transaction = SqlAccountsTransaction(books)
-            return work(transaction), transaction.changes
+            try:
+                with books.connection.begin_nested():
+                    return work(transaction), transaction.changes
+            except StoreUnavailable:
+                raise
+            except WattwardenError as error:
+                # An everyday answer: it must not make the writer do its whole group again.
+                books.posted.clear()
+                books.opened.clear()
+                return _Refusal(error), Changes()
 
         outcome: Future[T] = Future()
         # Once queued it will be done: a caller that stops waiting can't call it back.
         outcome.set_running_or_notify_cancel()
 
-        def settle(inner: "Future[tuple[T, Changes]]") -> None:
+        def settle(inner: "Future[tuple[T | _Refusal, Changes]]") -> None:
             # On the writer's thread, before the next commit: the directory keeps its order.
             error = inner.exception()
             if error is not None:
                 outcome.set_exception(error)
                 return
             result, changes = inner.result()
+            if isinstance(result, _Refusal):
+                outcome.set_exception(result.error)
+                return
             self._directory.follow(changes)
             outcome.set_result(result)
 

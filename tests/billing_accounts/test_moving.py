@@ -117,4 +117,6 @@ def test_a_move_is_whole_or_not_at_all(rooms: Office) -> None:
         move(rooms)
     assert (rooms.balance("b1-305"), rooms.balance("b1-306")) == (100_000_001, 0)
     assert rooms.books.entry("room-move:m1") is None
+    rooms.reopen()
+    assert (rooms.balance("b1-305"), rooms.balance("b1-306")) == (100_000_001, 0)
     assert len(rooms.directory.occupants("b1-305")) == 3
