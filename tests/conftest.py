@@ -1,6 +1,7 @@
 """What several folders of tests share: one PostgreSQL server for a run, and a lossy disk."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -43,10 +44,18 @@ def postgres_url(postgres: PostgresServer, postgres_template: str) -> str:
     return postgres.create_database(f"test_{next(_numbers)}", postgres_template)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file with all its tables, to copy."""
+    file = tmp_path_factory.mktemp("ledger") / "with_tables.db"
+    SqlLedger(f"sqlite:///{file}").close()
+    return file
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A file of its own."""
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A file of its own, without rows."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'ledger.db')}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.external)])

@@ -5,8 +5,8 @@ import sys
 import typer
 
 from app.cli import (
-    audit,
     accounts,
+    audit,
     benches,
     demo,
     field,
