@@ -23,7 +23,12 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="wire, scale, ingest, rules, detect, latency, ledger or all")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="wire, scale, ingest, rules, detect, forecast, latency, ledger, api or all"
+        ),
+    ],
     data: Annotated[
         Path | None, typer.Option(help="Folder of recorded appliances; default: beside the project")
     ] = None,
