@@ -112,8 +112,11 @@ class MoneyServices:
             books=self.books,
             directory=self.directory,
             accounts=self.accounts,
+            arrears=self.keeper,
             board=self.board,
             charger=self.charger,
+            notifier=self.notifier,
+            payments=self.payments,
             prepaid=self.prepaid,
             prepaid_check=self.prepaid_check,
             report_schedules=ReportSchedules(

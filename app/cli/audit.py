@@ -6,15 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from app.auditing import audit_ledger
 from app.cli.common import AsJson, SitePath, output, print_json
 from app.site_file import load_site_file
 from app.stores import ledger_url
-from billing.audit import AuditResult, audit
-from billing.audit_books import book_checks
-from billing.audit_energy import energy_checks
-from billing.audit_payments import payment_checks
-from storage.books.audit_source import reading_ledger
-from storage.books.charging_rows import review_of
+from billing.audit import AuditResult
 
 FAULTS_SHOWN = 100
 
@@ -33,9 +29,7 @@ def run_audit(
 ) -> None:
     """Check the whole ledger: chain, sums, balances, payments, energy; names every wrong row."""
     url = _url(ledger) if ledger else ledger_url(load_site_file(site).settings)
-    checks = [*book_checks(), *payment_checks(), *energy_checks(review_of)]
-    with reading_ledger(url) as source:
-        result = audit(source, checks)
+    result = audit_ledger(url)
     if as_json:
         print_json(_as_dict(result))
     else:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.auditing import audit_ledger
 from app.demo.summary import Judged, judge_trips, summary
 from app.demo.till import Till, card_channel, demo_money
 from app.money import Money
 from app.settings import Settings
 from app.simulated import SimulatedCampus
 from app.station import Station
-from app.stores import Stores, open_stores
+from app.stores import Stores, ledger_url, open_stores
 from collector.catalogue import load_profiles
 from domain.causes import CauseKind
 from domain.clock import SystemClock
@@ -101,7 +102,13 @@ class Session:
             "expected_kinds": [kind.value for kind in self.scenario.expected_kinds],
         }
         commands = self.stores.ledger.commands(since=self.started, limit=100_000)
-        return {**summary(self.judged(uses), uses, commands, counts), **self.till.result(commands)}
+        audit = audit_ledger(ledger_url(self.station.settings))
+        return {
+            **summary(self.judged(uses), uses, commands, counts),
+            **self.till.result(commands),
+            "audit_entries": audit.entries,
+            "audit_faults": audit.count,
+        }
 
     def _stored(self) -> int:
         """Count the points now in the store, a point being one meter at one time."""
