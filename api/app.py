@@ -29,16 +29,20 @@ from api.routes import (
     commands,
     health,
     me,
+    messages,
     meters,
     money_requests,
+    payments,
     people,
     purchases,
     readings,
+    refunds,
     reports,
     rooms,
     sign_in,
     sso,
     tariffs,
+    till,
     tokens,
     usage,
     users,
@@ -67,6 +71,7 @@ _LIMITED: dict[int | str, dict[str, Any]] = {
 _TOO_LARGE: dict[int | str, dict[str, Any]] = {
     413: {"description": "The body has more bytes than are allowed", **_PROBLEM}
 }
+_NOTICED: dict[int | str, dict[str, Any]] = {status: _PROBLEMS[status] for status in (404, 503)}
 
 
 def create_app(deps: ApiDeps) -> FastAPI:
@@ -92,7 +97,10 @@ def create_app(deps: ApiDeps) -> FastAPI:
     _add_schemas(app)
     # The last one added is asked first: who may not ask may not send either.
     wide = deps.limits.import_bytes_most
-    wider = {f"{PREFIX}/{path}": wide for path in ("accounts/import", "people/import")}
+    wider = {
+        f"{PREFIX}/{path}": wide
+        for path in ("accounts/import", "people/import", "payments/statements")
+    }
     app.add_middleware(BodyLimit, most=deps.limits.body_bytes_most, wider=wider)
     app.add_middleware(BalancePath, deps=deps)
     app.add_middleware(AccessGuard, deps=deps)
@@ -109,13 +117,18 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
         answers = _PROBLEMS | _CONFLICT
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     answers = _PROBLEMS | _CONFLICT | _LIMITED
-    for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens, reports):
+    for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens, reports, messages):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     # Files before people: /people/export is no person.
     for part in (account_files, accounts, people, money_requests):
         app.include_router(
             part.router, prefix=PREFIX, dependencies=token, responses=answers | _TOO_LARGE
         )
+    for part in (payments, till, refunds):
+        app.include_router(
+            part.router, prefix=PREFIX, dependencies=token, responses=answers | _TOO_LARGE
+        )
+    app.include_router(payments.notices, prefix=PREFIX, responses=_NOTICED)
     for part in (sign_in, sso):
         app.include_router(part.router, prefix=PREFIX, responses=answers)
     refusals: dict[int | str, dict[str, Any]] = {

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from alerts.notifier import Notifier
 from billing.accounts.service import Accounts
+from billing.arrears import ArrearsKeeper
 from billing.board import BalanceBoard
 from billing.charger import Charger
 from billing.model import Directory
+from billing.payments.service import Payments
 from billing.prepaid import PrepaidKeeper
 from billing.prepaid_check import PrepaidCheck
 from billing.reports.schedules import ReportSchedules
@@ -23,8 +26,11 @@ class BillingDeps:
     books: Books
     directory: Directory
     accounts: Accounts | None = None
+    arrears: ArrearsKeeper | None = None
     board: BalanceBoard | None = None
     charger: Charger | None = None
+    notifier: Notifier | None = None
+    payments: Payments | None = None
     prepaid: PrepaidKeeper | None = None
     prepaid_check: PrepaidCheck | None = None
     report_schedules: ReportSchedules | None = None

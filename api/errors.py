@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.identity.refusals import SignInRefused
+from billing.prepaid_model import PurchaseMoved
+from billing.token_model import TokenRefused
 from domain.books import EntryRefused
 from domain.errors import (
     CommandRefused,
@@ -42,6 +44,8 @@ STATUS: Mapping[type[WattwardenError], tuple[HTTPStatus, str]] = {
     CommandRefused: (HTTPStatus.CONFLICT, "Command refused"),
     EntryRefused: (HTTPStatus.CONFLICT, "The books refuse this"),
     AlreadyThere: (HTTPStatus.CONFLICT, "There already"),
+    TokenRefused: (HTTPStatus.CONFLICT, "Token refused"),
+    PurchaseMoved: (HTTPStatus.CONFLICT, "Changed meanwhile"),
     Forbidden: (HTTPStatus.FORBIDDEN, "Not allowed"),
     SignInRefused: (HTTPStatus.UNAUTHORIZED, "Sign-in refused"),
     RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "Tried too often"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from domain.errors import InvalidInput
 from domain.faults import Fault
+from domain.texts import Language, text
 
 VERSION = 1
 DIGITS = 20
@@ -80,16 +81,16 @@ def token_text(key: bytes, serial: int, amount_minor: int, account: str = "") ->
     return "-".join(digits[at : at + GROUP] for at in range(0, DIGITS, GROUP))
 
 
-def read_token(text: str) -> TokenDigits:
+def read_token(typed: str, language: Language = "en") -> TokenDigits:
     """Read a token as it was typed, with or without spaces and dashes. Raises InvalidInput."""
-    plain = unicodedata.normalize("NFKC", text.strip())
+    plain = unicodedata.normalize("NFKC", typed.strip())
     digits = "".join(mark for mark in plain if mark not in _BETWEEN)
     if len(digits) != DIGITS or not (digits.isascii() and digits.isdecimal()):
-        raise InvalidInput([Fault("token", f"must be {DIGITS} digits")])
+        raise InvalidInput([Fault("token", text("tokens.digits", language))])
     amount_minor = amount_of_class(digits[9:11])
     version = int(digits[0])
     if check_digit(digits[:-1]) != digits[-1] or version != VERSION or amount_minor is None:
-        raise InvalidInput([Fault("token", "a digit is mistyped: compare it with the card")])
+        raise InvalidInput([Fault("token", text("tokens.mistyped", language))])
     return TokenDigits(version, int(digits[1:9]), amount_minor, int(digits[11:19]))
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.books import Entry, Posted
-from domain.errors import WattwardenError
+from domain.errors import RateLimited, WattwardenError
+from domain.texts import Language, text
 
 
 class TokenState(StrEnum):
@@ -84,7 +85,22 @@ class WrongEntries:
 
 
 class TokenRefused(WattwardenError):
-    """A token can't be sold, used or taken back as it is; nothing has changed."""
+    """A token can't be sold, used or taken back as it is; nothing has changed.
+
+    `key` names the sentence of the catalogue that tells it to the person at the keypad.
+    """
+
+    def __init__(self, message: str = "", *, key: str = "") -> None:
+        self.key = key
+        super().__init__(message or text(f"tokens.{key}"))
+
+
+class TokenLocked(RateLimited):
+    """Too many wrong tokens: the entry path is locked for a while."""
+
+    def __init__(self, key: str, retry_after_s: float, language: Language = "en") -> None:
+        self.key = key
+        super().__init__(text(f"tokens.{key}", language), retry_after_s)
 
 
 class SerialTaken(WattwardenError):
@@ -97,7 +113,8 @@ class TokenSettings(BaseModel):
     `valid_days`: after that a token is refused at the keypad and refunded at the office.
     `wrong_most` wrong entries of one person for one account within `lock_s` lock that person's
     entry for that account until `lock_s` after the newest; `actor_wrong_most` in a day lock his
-    entry for every account. `alarm_wrong` wrong entries of all in a day are an alarm.
+    entry for every account (not of a kiosk or an office, which type in what others bring).
+    `alarm_wrong` wrong entries of all in a day are an alarm.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

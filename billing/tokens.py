@@ -22,6 +22,7 @@ from billing.token_model import (
     SerialTaken,
     Token,
     TokenBatch,
+    TokenLocked,
     TokenRefused,
     TokenSettings,
     TokenState,
@@ -30,10 +31,11 @@ from billing.token_model import (
 )
 from domain.books import Entry, EntryKind, Leg, Posted, cash_book, clearing_book, room_book
 from domain.clock import Clock
-from domain.errors import InvalidInput, RateLimited, UnknownSubject
+from domain.errors import InvalidInput, UnknownSubject
 from domain.events import Event, EventKind, Severity
 from domain.faults import Fault
 from domain.money import checked_amount_minor, minor_to_micro
+from domain.texts import Language
 
 CHANNEL = "token"
 SECRET = "recharge-tokens"  # noqa: S105 - the name of one
@@ -42,7 +44,6 @@ WITHIN_S = 30.0
 DRAWS_MOST = 20
 GUARDS = 64
 DAY = timedelta(days=1)
-NOT_GENUINE = "this is not a token that is on sale here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,41 +182,56 @@ class Tokens:
         """Return batches, newest first."""
         return self._store.batches(limit=limit)
 
-    def printed(self, batch_id: str) -> tuple[TokenBatch, list[PrintedToken]]:
+    def printed(self, batch_id: str, actor: str) -> tuple[TokenBatch, list[PrintedToken]]:
         """Return a batch with the digits of its tokens, for the printer. Raises UnknownSubject.
 
-        Only tokens that can still be used have digits here.
+        Only tokens that can still be used have digits here. Who has seen them is an event.
         """
         batch = self._store.batch(batch_id)
         if batch is None:
             raise UnknownSubject(f"no batch of tokens {batch_id!r}")
         usable = (TokenState.PRINTED, TokenState.SOLD)
         tokens = self._store.tokens(batch=batch_id, limit=batch.count)
-        return batch, [
+        cards = [
             PrintedToken(
                 token, token_text(self._secret, token.serial, token.amount_minor, token.account)
             )
             for token in tokens
             if token.state in usable
         ]
+        message = f"{len(cards)} tokens of batch {batch_id} shown for printing"
+        now, kind = self._clock.now(), EventKind.TOKENS_PRINTED
+        self._on_event(Event(now, kind, "tokens", message, actor=actor, group="tokens"))
+        return batch, cards
 
     # At the keypad
 
-    def redeem(self, text: str, account_id: str, actor: str) -> Redemption:
+    def redeem(
+        self,
+        typed: str,
+        account_id: str,
+        actor: str,
+        language: Language = "en",
+        *,
+        for_others: bool = False,
+    ) -> Redemption:
         """Use a token for a room, once; the same token for the same room again says so.
 
+        `for_others`: the actor is a kiosk or an office that types in what others bring. Wrong ones
+        lock it for the room they were for, never for everybody.
+
         Raises InvalidInput (mistyped), TokenRefused (not genuine, used, expired, for another room),
-        RateLimited, UnknownSubject (account), StoreUnavailable.
+        TokenLocked, UnknownSubject (account), StoreUnavailable.
         """
         account = self._open_account(account_id)
         now = self._clock.now()
         # One guess of a person at a time: a hundred at once must not all see an open lock.
         with self._guards[hash(actor) % len(self._guards)]:
-            self._check_locks(account_id, actor, now)
-            token = self._genuine(read_token(text))
+            self._check_locks(account_id, actor, now, for_others)
+            token = self._genuine(read_token(typed, language))
             if token is None:
                 self._note_wrong(account_id, actor, now)
-                raise TokenRefused(NOT_GENUINE)
+                raise TokenRefused(key="not-genuine")
         self._check_use(token, account_id, now)
         entry = self._recharge(token, account, actor, now)
         posted = self._store.redeem(token.serial, account_id, actor, now, entry).result(WITHIN_S)
@@ -239,25 +255,27 @@ class Tokens:
     def _check_use(self, token: Token, account_id: str, now: datetime) -> None:
         """Tell the holder of a genuine token why it can't be used. Raises TokenRefused."""
         if token.state is TokenState.PRINTED:
-            raise TokenRefused("this token has not been sold: take it back to the office")
+            raise TokenRefused(key="not-sold")
         if token.state is TokenState.VOID:
-            raise TokenRefused("this token was taken back by the office")
+            raise TokenRefused(key="taken-back")
         if token.account not in ("", account_id):
-            raise TokenRefused("this token is for another room")
+            raise TokenRefused(key="other-room")
         if token.state is TokenState.REDEEMED and token.used_for != account_id:
-            raise TokenRefused("this token has been used already")
+            raise TokenRefused(key="used")
         if token.state is TokenState.SOLD and now >= token.expires_at:
-            raise TokenRefused("this token has expired: the office gives its money back")
+            raise TokenRefused(key="expired")
 
-    def _check_locks(self, account_id: str, actor: str, now: datetime) -> None:
+    def _check_locks(self, account_id: str, actor: str, now: datetime, for_others: bool) -> None:
         """Refuse an entry path that has seen too many wrong tokens. Raises RateLimited."""
         rules = self.settings
         lock = timedelta(seconds=rules.lock_s)
         wrong = self._store.wrongs(account_id, actor, now - lock, now - DAY)
         if wrong.path >= rules.wrong_most and wrong.path_last is not None:
-            _locked(wrong.path_last + lock, now, "too many wrong tokens for this room")
+            _locked(wrong.path_last + lock, now, "locked-room")
+        if for_others:
+            return
         if wrong.actor >= rules.actor_wrong_most and wrong.actor_last is not None:
-            _locked(wrong.actor_last + DAY, now, "too many wrong tokens today")
+            _locked(wrong.actor_last + DAY, now, "locked-day")
 
     def _note_wrong(self, account_id: str, actor: str, now: datetime) -> None:
         """Count a guess before it is answered, so that a crash forgets none."""
@@ -371,6 +389,5 @@ def _drawn(batch: TokenBatch) -> list[Token]:
     ]  # fmt: skip
 
 
-def _locked(until: datetime, now: datetime, message: str) -> None:
-    wait_s = (until - now).total_seconds()
-    raise RateLimited(f"{message}; try again later", retry_after_s=wait_s)
+def _locked(until: datetime, now: datetime, key: str) -> None:
+    raise TokenLocked(key, (until - now).total_seconds())

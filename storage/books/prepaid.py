@@ -89,7 +89,7 @@ class SqlTokenStore:
             if not _changed(tx, serial, TokenState.SOLD, change):
                 token = _token(tx, serial)
                 if token.state is not TokenState.REDEEMED or token.used_for != account:
-                    raise TokenRefused("this token has been used or taken back already")
+                    raise TokenRefused(key="used")
                 return _again(tx, entry)
             return tx.post(entry, floors={CLEARING: 0})
 

@@ -1,13 +1,10 @@
 """The real chain on a clock that leaps: books, keeper, bus, line, simulated prepaid meters."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "collector_bus"))
 
 from houses import Rooms
 from leap_line import KEY, Rig, rig_of, running

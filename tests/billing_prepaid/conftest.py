@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "collector_bus"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "api"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "api_identity"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from houses import Rooms
