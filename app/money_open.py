@@ -19,6 +19,14 @@ def open_money(station: Station, file: MoneyFile, folder: Path) -> Money:
     channels: dict[str, PaymentChannel] = open_payment_channels(
         file.payments, folder, station.clock
     )
-    money = Money(station, file, channels, build_channels(file.messages), folder=folder)
+    money = Money(
+        station,
+        file,
+        channels,
+        build_channels(file.messages),
+        folder=folder,
+        post_every_s=station.settings.charge_every_s,
+        arrears_every_s=station.settings.arrears_every_s,
+    )
     money.open()
     return money

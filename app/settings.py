@@ -63,6 +63,15 @@ class Settings(BaseSettings):
     confirm_reads: int = Field(
         default=4, ge=0, le=20, description="quick reads ahead of the round after a suspected step"
     )
+    charge_every_s: float = Field(
+        default=3600.0,
+        gt=0,
+        le=86_400,
+        description="how often used energy is booked; shown at once",
+    )
+    arrears_every_s: float = Field(
+        default=10.0, gt=0, le=3600, description="how often all rooms are looked at for arrears"
+    )
     profiles_dir: str = Field(default="", description="folder with your own meter profiles")
     shadow_rules: str = Field(
         default="", description="policy file judged beside the live one, without acting"

@@ -1,6 +1,7 @@
 """Documentation that can't rot: commands, settings, quantities and benchmarks all stand in it."""
 
 from importlib.metadata import entry_points
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,13 @@ def test_every_page_that_the_readme_links_exists() -> None:
 
 def test_the_site_page_shows_a_site_file_that_passes_the_check(tmp_path: Path) -> None:
     page = (DOCS / "site.md").read_text(encoding="utf-8")
-    site = page.split("```toml\n")[1].split("```")[0]
+    site, money = (part.split("```")[0] for part in page.split("```toml\n")[1:3])
     roster = page.split("```csv\n")[1].split("```")[0]
     roster += "a-north,3,acrel-ddsy1352,A,1,hall,public,1,60\n"
-    (tmp_path / "site.toml").write_text(site, encoding="utf-8")
+    (tmp_path / "site.toml").write_text(site + money, encoding="utf-8")
     (tmp_path / "meters.csv").write_text(roster, encoding="utf-8")
     loaded = load_site_file(tmp_path / "site.toml")
     assert loaded.policy.group("dorm").malignant.white_list[0].name == "hair dryer"
+    assert loaded.money.tariffs.root["dorm"].versions[1].tiers[1].rate == Decimal("0.80")
+    assert loaded.money.payments.campus_card is not None
     assert isinstance(cli, typer.Typer)
