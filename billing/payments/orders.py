@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from domain.money import checked_amount_minor
 
 KEY_LENGTH_MOST = 80
 HOUR = timedelta(hours=1)
+CALL_AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Orders:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        # Callers wait while a provider is asked; a slow one must not take all their threads.
+        self._calls = threading.BoundedSemaphore(desk.settings.orders_at_once_most)
 
     def create(self, request: OrderRequest, actor: str, person: str | None = None) -> Order:
         """Make an order and place it with its provider.
@@ -142,7 +146,12 @@ class Orders:
         return order
 
     def _place(self, order: Order, channel: PaymentChannel) -> Order:
-        pay = dict(channel.create(order))
+        if not self._calls.acquire(blocking=False):
+            raise RateLimited("too many orders are being placed at once", CALL_AGAIN_S)
+        try:
+            pay = dict(channel.create(order))
+        finally:
+            self._calls.release()
 
         def work(tx: PaymentsTx) -> Order:
             current = tx.order(order.id) or order

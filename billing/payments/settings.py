@@ -145,6 +145,7 @@ class PaymentSettings(_Frozen):
     order_expires_s: Annotated[int, Field(ge=60, le=86_400)] = 900
     waiting_orders_most: Annotated[int, Field(ge=1, le=100)] = 5
     orders_an_hour_most: Annotated[int, Field(ge=1, le=1_000)] = 20
+    orders_at_once_most: Annotated[int, Field(ge=1, le=32)] = 16
     notice_skew_s: Annotated[int, Field(ge=1, le=3_600)] = 300
     notice_bytes_most: Annotated[int, Field(ge=1_024, le=65_536)] = 32_768
     notices_kept_days: Annotated[int, Field(ge=30, le=3_660)] = 400

@@ -74,7 +74,11 @@ class Statements:
         return result
 
     def reconcile(self, channel_name: str, day: date) -> Reconciliation:
-        """Compare a day's kept statement with the payments and refunds booked here."""
+        """Compare a day's kept statement with the payments and refunds booked here.
+
+        Raises UnknownSubject for a channel that is off.
+        """
+        self._desk.channel(channel_name)
         store, most = self._desk.store, self._desk.settings.statement_rows_most
         since, until = day_bounds(day)
         rows = store.statement(channel_name, day)

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 import httpx
 from api_station import SITE, Station, at
+from paper import paper_payments
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from alerts.notifier import Notifier
 from api.app import create_app
 from api.billing_deps import BillingDeps
 from api.identity.passwords import Passwords
@@ -18,7 +20,9 @@ from api.identity.service import Identity
 from api.identity.settings import SignInSettings
 from billing.accounts.opening import NewAccount
 from billing.accounts.service import Accounts
+from billing.arrears import ArrearsKeeper
 from billing.board import BalanceBoard
+from billing.levels import LevelPolicy
 from billing.model import Account, Person
 from billing.reports.schedules import ReportSchedules
 from billing.reports.service import Reports
@@ -30,6 +34,8 @@ from domain.site import RoomKind
 from domain.users import User
 from storage.books.account_store import SqlAccountStore
 from storage.books.directory import SqlDirectory
+from storage.books.levels import SqlLevels
+from storage.books.messages import SqlOutbox
 from storage.books.report_source import SqlReportSource
 from storage.books.reports import SqlReportSchedules
 from storage.books.sql_books import SqlBooks
@@ -101,7 +107,9 @@ class Campus:
                 directory=self.directory,
                 accounts=self.accounts,
                 board=self.board,
+                payments=paper_payments(self.ledger, self.books, self.directory, self.clock),
                 **self._report_services(),
+                **self._message_services(),
             ),
             access_token=TOKEN,
             open_reads=False,
@@ -115,6 +123,15 @@ class Campus:
         )
         schedules = ReportSchedules(SqlReportSchedules(self.ledger), reports, self.clock)
         return {"reports": reports, "report_schedules": schedules}
+
+    def _message_services(self) -> dict[str, Any]:
+        zone = ZoneInfo(SITE.time_zone)
+        notifier = Notifier(SqlOutbox(self.ledger), [], self.clock, zone, self.told.append)
+        arrears = ArrearsKeeper(
+            lambda account: self.books.balance(room_book(account)), self.directory, LevelPolicy(),
+            SqlLevels(self.ledger), self.clock, zone, lambda _: None, notifier.tell,
+        )  # fmt: skip
+        return {"notifier": notifier, "arrears": arrears}
 
     def fresh_identity(self, sign_in: SignInSettings | None = None, **more: Any) -> Identity:
         """Return sign-ins as a start of the station finds them in the ledger."""

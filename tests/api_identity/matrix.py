@@ -50,6 +50,11 @@ def key() -> dict[str, Any]:
     return {"Idempotency-Key": fresh("key-")}
 
 
+def order_of(target: str) -> str:
+    """Return the order that waits in a room."""
+    return f"WAIT{target}"
+
+
 def everybody(**more: Any) -> Row:
     """Return the row of a route that everybody who has signed in may use."""
     return Row("200", "200", "200", "200", "200", "200", **more)
@@ -59,6 +64,11 @@ ADMINS = ("403", "403", "403", "403", "403", "200")
 OPERATORS = ("403", "200", "403", "403", "403", "200")
 WATCHERS = ("403", "200", "403", "200", "403", "200")
 FINANCES = ("403", "403", "200", "403", "403", "200")
+CASHIERS = ("403", "200", "200", "403", "403", "200")
+LEDGER_404 = ("403", "404", "404", "403", "403", "404")
+LEDGER_409 = ("403", "409", "409", "403", "403", "409")
+LEDGER_422 = ("403", "422", "422", "403", "403", "422")
+FINANCE_404 = ("403", "403", "404", "403", "403", "404")
 READERS = ("403", "200", "200", "200", "200", "200")
 
 ROWS: dict[str, Row] = {
@@ -126,6 +136,71 @@ ROWS: dict[str, Row] = {
         fill={"appeal_id": "appeal-1"},
         send={"json": {"status": "rejected", "answer": "it drew 1.5 kW"}},
     ),
+    # payments
+    "GET /api/v1/payments/channels": everybody(),
+    "POST /api/v1/rooms/{account_id}/orders": Row(
+        MINE, ANY, ANY, NONE, NONE, ANY,
+        send={"json": {"channel": "paper", "amount_minor": 5000}, "headers": key()},
+    ),
+    "GET /api/v1/rooms/{account_id}/orders": Row(MINE, ANY, ANY, NONE, NONE, ANY),
+    "GET /api/v1/rooms/{account_id}/orders/{order_id}": Row(
+        MINE, ANY, ANY, NONE, NONE, ANY, fill={"order_id": order_of}
+    ),
+    "GET /api/v1/rooms/{account_id}/orders/{order_id}/qr.svg": Row(
+        MINE, ANY, ANY, NONE, NONE, ANY, fill={"order_id": order_of}
+    ),
+    "POST /api/v1/rooms/{account_id}/orders/{order_id}/close": Row(
+        MINE, ANY, ANY, NONE, NONE, ANY, fill={"order_id": lambda target: f"SHUT{target}"}
+    ),
+    "GET /api/v1/rooms/{account_id}/receipts": Row(MINE, ANY, ANY, NONE, NONE, ANY),
+    "GET /api/v1/payments/orders": Row(*CASHIERS),
+    "POST /api/v1/payments/notices/{channel}": Row(
+        *["401"] * 6, open=True, fill={"channel": "paper"}, send={"content": b"{}"}
+    ),
+    # What follows a role is refused for another reason: no shift, no such thing.
+    "POST /api/v1/payments/shifts": Row(*LEDGER_422, send={"json": {"opening_minor": -1}}),
+    "POST /api/v1/payments/shifts/close": Row(*LEDGER_422, send={"json": {"counted_minor": -1}}),
+    "GET /api/v1/payments/shifts": Row(*CASHIERS),
+    "POST /api/v1/payments/cash": Row(
+        *LEDGER_409, send={"json": {"account": OWN, "amount_minor": 5000}, "headers": key()}
+    ),
+    "GET /api/v1/payments/receipts": Row(*CASHIERS),
+    "GET /api/v1/payments/receipts/{number}": Row(*LEDGER_404, fill={"number": 999_999}),
+    "GET /api/v1/payments/receipts/{number}/page": Row(*LEDGER_404, fill={"number": 999_999}),
+    "POST /api/v1/payments/receipts/{number}/void": Row(
+        *LEDGER_404, fill={"number": 999_999}, send={"json": {"reason": "wrong"}}
+    ),
+    "POST /api/v1/payments/refunds": Row(
+        *LEDGER_404,
+        send={
+            "json": {"order": "none", "amount_minor": 100, "reason": "twice"}, "headers": key()
+        },
+    ),
+    "GET /api/v1/payments/refunds": Row(*CASHIERS),
+    "GET /api/v1/payments/refunds/{refund_id}": Row(*LEDGER_404, fill={"refund_id": "none"}),
+    "POST /api/v1/payments/refunds/{refund_id}/approve": Row(
+        *FINANCE_404, fill={"refund_id": "none"}
+    ),
+    "POST /api/v1/payments/refunds/{refund_id}/reject": Row(
+        *FINANCE_404, fill={"refund_id": "none"}, send={"json": {"reason": "no"}}
+    ),
+    "POST /api/v1/payments/refunds/{refund_id}/pay-out": Row(
+        *LEDGER_404, fill={"refund_id": "none"}
+    ),
+    "GET /api/v1/payments/notice-log": Row(*FINANCES),
+    "GET /api/v1/payments/reviews": Row(*FINANCES),
+    "POST /api/v1/payments/reviews/{review_id}/resolve": Row(
+        *FINANCE_404, fill={"review_id": "none"}, send={"json": {"note": "seen"}}
+    ),
+    "POST /api/v1/payments/statements": Row(
+        *FINANCES, send={"json": {"channel": "paper", "day": "2026-04-29", "rows": []}}
+    ),
+    "POST /api/v1/payments/statements/{channel}/{day}/fetch": Row(
+        *FINANCES, fill={"channel": "paper", "day": "2026-04-30"}
+    ),
+    "GET /api/v1/payments/statements/{channel}/{day}": Row(
+        *FINANCES, fill={"channel": "paper", "day": "2026-04-30"}
+    ),
     # reports
     "GET /api/v1/reports": Row(*FINANCES),
     "GET /api/v1/reports/{name}": Row(
@@ -147,6 +222,17 @@ ROWS: dict[str, Row] = {
     "DELETE /api/v1/report-schedules/{schedule_id}": Row(
         "403", "403", "404", "403", "403", "404", fill={"schedule_id": "none"}
     ),
+    # messages
+    "GET /api/v1/messages": Row(*WATCHERS),
+    "GET /api/v1/messages/health": Row(*WATCHERS),
+    "GET /api/v1/messages/{message_id}": Row(
+        "403", "404", "403", "404", "403", "404", fill={"message_id": "none"}
+    ),
+    "POST /api/v1/messages/test": Row(*WATCHERS, send={"json": {"person": "2023001"}}),
+    "GET /api/v1/me/messages": Row("200", *["404"] * 5),
+    "GET /api/v1/me/messages/wishes": Row("200", *["404"] * 5),
+    "PUT /api/v1/me/messages/wishes": Row("200", *["404"] * 5, send={"json": {"muted": []}}),
+    "GET /api/v1/rooms/{account_id}/level": Row(MINE, ANY, ANY, ANY, NONE, ANY),
     # users
     "GET /api/v1/users": Row(*ADMINS),
     "POST /api/v1/users": Row(

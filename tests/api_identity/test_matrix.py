@@ -8,6 +8,7 @@ import pytest
 from api_station import a_command, a_receipt, at
 from campus import OTHER, OWN, STAFF, TOKEN, Campus
 from matrix import METER_TARGETS, ROLES, ROWS, TARGETS, Row
+from paper import waiting_orders
 
 from api.deps import CommandRequest
 from domain.commands import Action
@@ -35,6 +36,9 @@ def campus(tmp_path_factory, ready):
     opened.station.keep(command, a_receipt(command))
     appeal = Appeal("appeal-1", "trip-old", "B1-0101", OWN, "2023001", "no", at(-5))
     opened.identity.store.file_appeal(appeal).result(10)
+
+    payments = opened.station.deps.billing.payments
+    waiting_orders(payments, {"own": OWN, "other": OTHER})
 
     async def approve(*_: Any) -> dict[str, Any]:
         return {}
