@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from billing.reports.model import Cell, Column, Kind, Table, count, moment, money, name, text
 from billing.reports.recharges import channel_of
 from billing.reports.scan import Scan
-from domain.books import EntryKind, Leg, Posted
+from billing.reports.source import Booked, Move
+from domain.books import EntryKind
 
 _TILL = ("clearing:", "cash:")
 
@@ -25,16 +26,16 @@ def refunds(scan: Scan) -> Table:
     )
     rows = [
         (
-            str(posted.number),
-            posted.booked_at,
-            _accounts(posted, down=True),
-            ", ".join(channel_of(leg.account) for leg in _paid_out(posted)),
-            posted.entry.reference,
-            *_people(posted),
-            posted.entry.description,
-            sum(leg.amount for leg in _paid_out(posted)),
+            str(booked.number),
+            booked.booked_at,
+            _accounts(booked, down=True),
+            ", ".join(channel_of(leg.account) for leg in _paid_out(booked)),
+            booked.reference,
+            *_people(booked),
+            booked.description,
+            sum(leg.amount for leg in _paid_out(booked)),
         )
-        for posted in scan.of_kind(EntryKind.REFUND)
+        for booked in scan.of_kind(EntryKind.REFUND)
     ]
     return Table(columns, rows)
 
@@ -55,17 +56,17 @@ def transfers(scan: Scan) -> Table:
     )
     rows = [
         (
-            str(posted.number),
-            posted.booked_at,
-            posted.entry.kind.value,
-            _accounts(posted, down=True),
-            _accounts(posted, down=False),
-            posted.entry.reference,
-            *_people(posted),
-            posted.entry.description,
-            sum(leg.amount for leg in _money(posted) if leg.amount > 0),
+            str(booked.number),
+            booked.booked_at,
+            booked.kind.value,
+            _accounts(booked, down=True),
+            _accounts(booked, down=False),
+            booked.reference,
+            *_people(booked),
+            booked.description,
+            sum(leg.amount for leg in _money(booked) if leg.amount > 0),
         )
-        for posted in scan.of_kind(EntryKind.TRANSFER, EntryKind.ROOM_MOVE)
+        for booked in scan.of_kind(EntryKind.TRANSFER, EntryKind.ROOM_MOVE)
     ]
     return Table(columns, rows)
 
@@ -86,7 +87,7 @@ def adjustments(scan: Scan) -> Table:
         Column("energy", Kind.ENERGY),
     )
     kinds = (EntryKind.ADJUSTMENT, EntryKind.REVERSAL, EntryKind.OPENING)
-    rows = [row for posted in scan.of_kind(*kinds) for row in _legs(posted)]
+    rows = [row for booked in scan.of_kind(*kinds) for row in _legs(booked)]
     return Table(columns, rows)
 
 
@@ -108,41 +109,41 @@ def late(scan: Scan) -> Table:
 _FREE = (EntryKind.FREE_GRANT, EntryKind.FREE_USE, EntryKind.FREE_EXPIRY)
 
 
-def _legs(posted: Posted) -> Iterable[tuple[Cell, ...]]:
-    for leg in posted.entry.legs:
+def _legs(booked: Booked) -> Iterable[tuple[Cell, ...]]:
+    for leg in booked.legs:
         in_wh = leg.account.startswith("free:")
         yield (
-            str(posted.number),
-            posted.booked_at,
-            posted.entry.time,
-            posted.entry.kind.value,
+            str(booked.number),
+            booked.booked_at,
+            booked.time,
+            booked.kind.value,
             leg.account,
-            posted.entry.reference,
-            *_people(posted),
-            posted.entry.description,
+            booked.reference,
+            *_people(booked),
+            booked.description,
             None if in_wh else leg.amount,
             leg.amount if in_wh else None,
         )
 
 
-def _people(posted: Posted) -> tuple[str, str]:
+def _people(booked: Booked) -> tuple[str, str]:
     """Return who asked and who approved, as far as the entry says."""
-    details = posted.entry.details
-    asked = details.get("requested_by") or posted.entry.actor
+    details = booked.details
+    asked = details.get("requested_by") or booked.actor
     return str(asked), str(details.get("approved_by") or "")
 
 
-def _money(posted: Posted) -> list[Leg]:
-    return [leg for leg in posted.entry.legs if not leg.account.startswith("free:")]
+def _money(booked: Booked) -> list[Move]:
+    return [leg for leg in booked.legs if not leg.account.startswith("free:")]
 
 
-def _paid_out(posted: Posted) -> list[Leg]:
+def _paid_out(booked: Booked) -> list[Move]:
     """Return where a refund went out; a token's refund moves from one till to another."""
-    return [leg for leg in posted.entry.legs if leg.account.startswith(_TILL) and leg.amount > 0]
+    return [leg for leg in booked.legs if leg.account.startswith(_TILL) and leg.amount > 0]
 
 
-def _accounts(posted: Posted, *, down: bool) -> str:
+def _accounts(booked: Booked, *, down: bool) -> str:
     """Return the rooms that went down (or up); other accounts only where there is no room."""
-    moved = [leg.account for leg in _money(posted) if (leg.amount < 0) is down]
+    moved = [leg.account for leg in _money(booked) if (leg.amount < 0) is down]
     rooms = [account for account in moved if account.startswith("room:")]
     return ", ".join(account.removeprefix("room:") for account in rooms or moved)

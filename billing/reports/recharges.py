@@ -9,7 +9,8 @@ from datetime import date
 
 from billing.reports.model import Cell, Column, Kind, Table, count, moment, money, name, text
 from billing.reports.scan import Scan, Tally
-from domain.books import EntryKind, Posted
+from billing.reports.source import Booked
+from domain.books import EntryKind
 
 _FIGURES = (
     count("recharges"),
@@ -64,19 +65,18 @@ def one_by_one(scan: Scan) -> Table:
         text("shift"),
         money("amount"),
     )
-    return Table(columns, [_recharge(posted) for posted in scan.of_kind(EntryKind.RECHARGE)])
+    return Table(columns, [_recharge(booked) for booked in scan.of_kind(EntryKind.RECHARGE)])
 
 
-def _recharge(posted: Posted) -> tuple[Cell, ...]:
-    entry = posted.entry
-    details = entry.details
-    taken = [leg for leg in entry.legs if leg.account.startswith(("clearing:", "cash:"))]
-    given = [leg.account for leg in entry.legs if leg not in taken]
+def _recharge(booked: Booked) -> tuple[Cell, ...]:
+    details = booked.details
+    taken = [leg for leg in booked.legs if leg.account.startswith(("clearing:", "cash:"))]
+    given = [leg.account for leg in booked.legs if leg not in taken]
     channel = channel_of(taken[0].account) if taken else str(details.get("channel", ""))
     return (
-        str(posted.number),
-        posted.booked_at,
-        entry.time,
+        str(booked.number),
+        booked.booked_at,
+        booked.time,
         ", ".join(account.removeprefix("room:") for account in given),
         channel,
         _text(details.get("order")),

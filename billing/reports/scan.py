@@ -9,10 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import IntEnum
+from typing import Any
 
 from billing.reports.period import Period, day_start
-from billing.reports.source import EntrySource
-from billing.reports.use import NO_LABELS, Use, UseKey, UseLine, lines_of
+from billing.reports.source import Booked, EntrySource
+from billing.reports.use import NO_LABELS, Use, UseKey, UseLine, label_texts, lines_of
 from domain.books import (
     FREE_EXPIRED,
     FREE_GRANTED,
@@ -20,7 +22,6 @@ from domain.books import (
     REVENUE_ENERGY,
     REVENUE_FEE,
     EntryKind,
-    Posted,
     Unit,
 )
 from domain.errors import InvalidInput
@@ -80,13 +81,13 @@ class Scan:
     fees: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
     late: dict[EntryKind, Tally] = field(default_factory=lambda: defaultdict(Tally))
     below_zero_since: dict[str, datetime] = field(default_factory=dict)
-    listed: list[Posted] = field(default_factory=list)
+    listed: list[Booked] = field(default_factory=list)
     entries: int = 0
     breaks: list[str] = field(default_factory=list)
 
-    def of_kind(self, *kinds: EntryKind) -> Iterator[Posted]:
+    def of_kind(self, *kinds: EntryKind) -> Iterator[Booked]:
         """Return the listed entries of some kinds, in the order they were booked."""
-        return (posted for posted in self.listed if posted.entry.kind in kinds)
+        return (booked for booked in self.listed if booked.kind in kinds)
 
 
 def scan(
@@ -109,11 +110,37 @@ def scan(
         page = source.page(number, end, PAGE_ENTRIES)
         if not page:
             break
-        for posted in page:
-            fold.add(posted)
+        for booked in page:
+            fold.add(booked)
         number = page[-1].number + 1
     fold.finish()
     return found
+
+
+class _Role(IntEnum):
+    """What an account of the books is to the reports."""
+
+    ROOM = 0
+    ENERGY = 1
+    FREE_USED = 2
+    FEE = 3
+    TILL = 4
+    OTHER = 5
+
+
+@dataclass(slots=True)
+class _Book:
+    """What has happened to one account; `moved` has entries and amount by kind."""
+
+    role: _Role
+    up: int = 0
+    down: int = 0
+    after: int = 0
+    moved: dict[EntryKind, list[int]] = field(default_factory=dict)
+
+
+# What an entry is about: customer, building, kind of room, month.
+_Place = tuple[str, str, str, str]
 
 
 class _Fold:
@@ -127,50 +154,66 @@ class _Fold:
         self._start_at = period.start_at
         self._from = self._to = self._start_at
         self._day = period.first
+        self._books: dict[str, _Book] = {}
+        self._used: dict[_Place, dict[tuple[Any, ...], Use]] = defaultdict(lambda: defaultdict(Use))
+        self._use_day: tuple[datetime, date] = (self._start_at, period.first)
 
-    def add(self, posted: Posted) -> None:
+    def add(self, booked: Booked) -> None:
         """Add one entry."""
-        found, entry = self._found, posted.entry
-        found.entries += 1
-        kind, booked_at = entry.kind, posted.booked_at
+        kind, booked_at = booked.kind, booked.booked_at
         if not self._from <= booked_at < self._to:
             self._turn_to(booked_at)
-        for leg in entry.legs:
-            account, amount = leg.account, leg.amount
-            tally = found.moved[account, kind]
-            tally.entries += 1
-            tally.amount += amount
-            turnover = found.turnover[account]
+        for account, amount, after in booked.legs:
+            book = self._books.get(account)
+            if book is None:
+                book = self._books[account] = _Book(_role_of(account))
             if amount > 0:
-                turnover.up += amount
+                book.up += amount
             else:
-                turnover.down -= amount
-            after = posted.balances[account]
-            found.closing[account] = after
-            self._by_account(posted, account, amount, after)
-        if entry.time < self._start_at:
-            self._add_late(posted)
+                book.down -= amount
+            book.after = after
+            tally = book.moved.get(kind)
+            if tally is None:
+                book.moved[kind] = [1, amount]
+            else:
+                tally[0] += 1
+                tally[1] += amount
+            if book.role is not _Role.OTHER:
+                self._by_role(book.role, booked, account, amount, after)
+        if booked.time < self._start_at:
+            self._add_late(booked)
         if kind in LISTED:
-            if len(found.listed) >= self._listed_most:
-                message = f"more than {self._listed_most} entries to list; ask for fewer days"
-                raise InvalidInput([Fault("period", message)])
-            found.listed.append(posted)
+            self._list(booked)
 
     def finish(self) -> None:
-        """Find out what was below zero all the time, and whether the sums agree."""
+        """Hand over, find out what was below zero all the time, and whether the sums agree."""
         found = self._found
-        for account, balance in found.opening.items():
-            found.closing.setdefault(account, balance)
-        for account, balance in found.closing.items():
-            if account.startswith("room:") and balance < 0:
-                self._below_zero(account)
-            turnover = found.turnover.get(account, _NOTHING)
-            if found.opening.get(account, 0) + turnover.up - turnover.down != balance:
+        for account in found.opening.keys() - self._books.keys():
+            found.closing[account] = found.opening[account]
+        for account, book in self._books.items():
+            before = found.opening.setdefault(account, 0)
+            # Only accounts of free energy count Wh; the books hold each account to one unit.
+            unit = Unit.WH if account.startswith("free:") else Unit.MICRO
+            found.units.setdefault(account, unit)
+            found.closing[account] = book.after
+            found.turnover[account] = Turnover(book.up, book.down)
+            for kind, (entries, amount) in book.moved.items():
+                found.moved[account, kind] = Tally(entries, amount)
+            if before + book.up - book.down != book.after:
                 found.breaks.append(account)
-        for account in found.closing.keys() - found.units.keys():
-            # Only accounts of free energy count Wh; the books hold every entry to one unit each.
-            found.units[account] = Unit.WH if account.startswith("free:") else Unit.MICRO
-            found.opening[account] = 0
+        for place, uses in self._used.items():
+            for labels, use in uses.items():
+                found.used[UseKey(*place, *label_texts(labels))] = use
+        for account, balance in found.closing.items():
+            if balance < 0 and account.startswith("room:"):
+                self._below_zero(account)
+
+    def _list(self, booked: Booked) -> None:
+        listed = self._found.listed
+        if len(listed) >= self._listed_most:
+            message = f"more than {self._listed_most} entries to list; ask for fewer days"
+            raise InvalidInput([Fault("period", message)])
+        listed.append(booked)
 
     def _turn_to(self, booked_at: datetime) -> None:
         # Where the machine's clock was set back, an entry counts for the day it was written in.
@@ -180,72 +223,77 @@ class _Fold:
         last = place + 1 == len(self._starts)
         self._to = self._found.period.end_at if last else self._starts[place + 1]
 
-    def _by_account(self, posted: Posted, account: str, amount: int, after: int) -> None:
-        found = self._found
-        if account.startswith("room:"):
+    def _by_role(self, role: _Role, booked: Booked, account: str, amount: int, after: int) -> None:
+        if role is _Role.ROOM:
+            since = self._found.below_zero_since
             if after >= 0:
-                found.below_zero_since.pop(account, None)
+                if since:
+                    since.pop(account, None)
             elif after - amount >= 0:
-                found.below_zero_since[account] = posted.booked_at
-        elif account == REVENUE_ENERGY:
-            self._use(posted, amount, EntryKind.CHARGE)
-        elif account == FREE_USED:
+                since[account] = booked.booked_at
+        elif role is _Role.ENERGY:
+            self._use(booked, amount, EntryKind.CHARGE)
+        elif role is _Role.FREE_USED:
             # Where all of an hour's energy was free there is no charge: its lines are here.
-            self._use(posted, 0, EntryKind.FREE_USE)
-        elif account == REVENUE_FEE:
-            self._fee(posted, amount)
-        elif account.startswith(("clearing:", "cash:")):
-            till = found.tills[self._day, account, posted.entry.kind]
+            self._use(booked, 0, EntryKind.FREE_USE)
+        elif role is _Role.FEE:
+            self._fee(booked, amount)
+        else:
+            till = self._found.tills[self._day, account, booked.kind]
             till.entries += 1
             till.amount += amount
 
-    def _use(self, posted: Posted, amount: int, told_by: EntryKind) -> None:
-        origin, sign = self._origin(posted)
-        entry = origin.entry
-        is_told = entry.kind is told_by
-        lines = lines_of(entry.details) if is_told else ()
+    def _use(self, booked: Booked, amount: int, told_by: EntryKind) -> None:
+        origin, sign = self._origin(booked)
+        is_told = origin.kind is told_by
+        lines = lines_of(origin.details) if is_told else ()
         if not lines and not amount:
             return
+        get = origin.details.get
         place = (
-            _customer_of(posted),
-            str(entry.details.get("building", "")),
-            str(entry.details.get("kind", "")),
-            entry.reference if is_told else "",
+            _customer_of(booked),
+            str(get("building", "")),
+            str(get("kind", "")),
+            origin.reference if is_told else "",
         )
-        used_at = posted.entry.time.astimezone(self._found.period.zone)
-        day = self._found.used_by_day[used_at.date()]
+        used, day = self._used[place], self._found.used_by_day[self._day_of_use(booked.time)]
         left = amount
         for line in lines:
-            use = self._found.used[UseKey(*place, *line.labels)]
-            use.add(sign, line)
+            used[line.labels].add(sign, line)
             day.add(sign, line)
             left -= sign * line.amount_micro
         if left:
             # What the lines do not explain is shown by itself, so that the total is the ledger's.
             rest = UseLine(NO_LABELS, 0, 0, left)
-            self._found.used[UseKey(*place, *NO_LABELS)].add(1, rest)
+            used[NO_LABELS].add(1, rest)
             day.add(1, rest)
 
-    def _fee(self, posted: Posted, amount: int) -> None:
-        origin, _ = self._origin(posted)
-        fee = self._found.fees[_customer_of(posted), str(origin.entry.details.get("fee", ""))]
+    def _day_of_use(self, time: datetime) -> date:
+        # The rooms' entries of an hour have the same time.
+        if time != self._use_day[0]:
+            self._use_day = (time, time.astimezone(self._found.period.zone).date())
+        return self._use_day[1]
+
+    def _fee(self, booked: Booked, amount: int) -> None:
+        origin, _ = self._origin(booked)
+        fee = self._found.fees[_customer_of(booked), str(origin.details.get("fee", ""))]
         fee.entries += 1
         fee.amount += amount
 
-    def _origin(self, posted: Posted) -> tuple[Posted, int]:
+    def _origin(self, booked: Booked) -> tuple[Booked, int]:
         """Return the entry that says what this one is about; of a reversal, what it undoes."""
-        if posted.entry.kind is EntryKind.REVERSAL and posted.entry.reference:
-            undone = self._source.entry(posted.entry.reference)
+        if booked.kind is EntryKind.REVERSAL and booked.reference:
+            undone = self._source.entry(booked.reference)
             if undone is not None:
                 return undone, -1
-        return posted, 1
+        return booked, 1
 
-    def _add_late(self, posted: Posted) -> None:
-        late = self._found.late[posted.entry.kind]
+    def _add_late(self, booked: Booked) -> None:
+        late = self._found.late[booked.kind]
         late.entries += 1
         late.amount += sum(
             leg.amount
-            for leg in posted.entry.legs
+            for leg in booked.legs
             if leg.account.startswith(_CUSTOMER) and leg.account not in _HOUSE_FREE
         )
 
@@ -257,17 +305,32 @@ class _Fold:
                 found.below_zero_since[account] = since
 
 
-_NOTHING = Turnover()
 _CUSTOMER = ("room:", "free:", "meter:")
 _HOUSE_FREE = frozenset({FREE_GRANTED, FREE_USED, FREE_EXPIRED})
+_ROLES = {
+    REVENUE_ENERGY: _Role.ENERGY,
+    REVENUE_FEE: _Role.FEE,
+    FREE_USED: _Role.FREE_USED,
+}
 
 
-def _customer_of(posted: Posted) -> str:
+def _role_of(account: str) -> _Role:
+    if account.startswith("room:"):
+        return _Role.ROOM
+    if account.startswith(("clearing:", "cash:")):
+        return _Role.TILL
+    return _ROLES.get(account, _Role.OTHER)
+
+
+def _customer_of(booked: Booked) -> str:
     """Return the account id of the room an entry is about; of a prepaid meter its book account;
     "" where it names none or several rooms."""
-    names = [leg.account for leg in posted.entry.legs]
     for prefix in _CUSTOMER:
-        found = [name for name in names if name.startswith(prefix) and name not in _HOUSE_FREE]
+        found = [
+            leg.account
+            for leg in booked.legs
+            if leg.account.startswith(prefix) and leg.account not in _HOUSE_FREE
+        ]
         if len(found) == 1:
             return found[0] if prefix == "meter:" else found[0].removeprefix(prefix)
     return ""

@@ -3,9 +3,33 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from domain.books import Posted, Unit
+from domain.books import EntryKind, Unit
+
+
+class Move(NamedTuple):
+    """A leg of an entry, with the balance it left."""
+
+    account: str
+    amount: int
+    balance: int
+
+
+class Booked(NamedTuple):
+    """An entry as it stands in the books: domain.books.Posted, flat, since a month has hundreds of
+    thousands of them."""
+
+    number: int
+    id: str
+    time: datetime
+    booked_at: datetime
+    kind: EntryKind
+    actor: str
+    description: str
+    reference: str
+    details: Mapping[str, Any]
+    legs: tuple[Move, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +54,10 @@ class EntrySource(Protocol):
 
     def cut(self, moment: datetime) -> int: ...
 
-    def page(self, first: int, end: int, limit: int) -> Sequence[Posted]: ...
+    def page(self, first: int, end: int, limit: int) -> Sequence[Booked]: ...
 
     def balances_before(self, number: int) -> Mapping[str, BookBalance]: ...
 
     def below_zero_since(self, account: str, number: int) -> datetime | None: ...
 
-    def entry(self, entry_id: str) -> Posted | None: ...
+    def entry(self, entry_id: str) -> Booked | None: ...

@@ -1,16 +1,17 @@
 """The books as reports read them: by number, in slices, with what accounts held at a number."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from billing.reports.source import BookBalance
-from domain.books import Entry, EntryKind, Leg, Posted, Unit
-from storage.books import money_reader
+from billing.reports.source import BookBalance, Booked, Move
+from domain.books import EntryKind, Unit
 from storage.books.money_tables import book_account, book_entry, book_leg
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ _HEADS = sa.select(
     book_entry.c.description,
     book_entry.c.reference,
     sa.type_coerce(book_entry.c.details, sa.String()).label("details"),
-    book_entry.c.hash,
 )
 _LEGS = sa.select(book_leg.c.number, book_leg.c.account, book_leg.c.amount, book_leg.c.balance)
 
@@ -48,7 +48,7 @@ class SqlReportSource:
         """Return the number of the first entry booked at or after a moment, or the next number."""
         return self._ledger.query(lambda connection: _cut(connection, moment))
 
-    def page(self, first: int, end: int, limit: int) -> Sequence[Posted]:
+    def page(self, first: int, end: int, limit: int) -> Sequence[Booked]:
         """Return entries with first <= number < end in their order, at most `limit`."""
         stop = min(end, first + limit)
         return self._ledger.query(lambda connection: _page(connection, first, stop))
@@ -61,9 +61,9 @@ class SqlReportSource:
         """Return when an account that is below zero before `number` last fell there."""
         return self._ledger.query(lambda connection: _below_since(connection, account, number))
 
-    def entry(self, entry_id: str) -> Posted | None:
+    def entry(self, entry_id: str) -> Booked | None:
         """Return the entry of that id, or None."""
-        return self._ledger.query(lambda connection: money_reader.entry_of_id(connection, entry_id))
+        return self._ledger.query(lambda connection: _entry(connection, entry_id))
 
 
 def _cut(connection: Connection, moment: datetime) -> int:
@@ -76,34 +76,45 @@ def _cut(connection: Connection, moment: datetime) -> int:
     return (newest or 0) + 1
 
 
-def _page(connection: Connection, first: int, stop: int) -> list[Posted]:
+def _page(connection: Connection, first: int, stop: int) -> list[Booked]:
     numbers = book_entry.c.number
     heads = connection.execute(
         _HEADS.where(numbers >= first, numbers < stop).order_by(numbers)
     ).fetchall()
     numbers = book_leg.c.number
     found = _LEGS.where(numbers >= first, numbers < stop).order_by(numbers, book_leg.c.place)
-    legs: dict[int, list[Any]] = {}
-    for row in connection.execute(found).fetchall():
-        legs.setdefault(row[0], []).append(row)
-    return [_posted(head, legs.get(head[0], ())) for head in heads]
+    legs: dict[int, list[Move]] = defaultdict(list)
+    for number, account, amount, balance in connection.execute(found):
+        legs[number].append(Move(account, amount, balance))
+    return [_booked(head, legs[head[0]]) for head in heads]
 
 
-def _posted(head: Any, legs: Sequence[Any]) -> Posted:
-    number, entry_id, time, booked_at, kind, actor, description, reference, details, digest = head
-    entry = Entry(
+def _entry(connection: Connection, entry_id: str) -> Booked | None:
+    head = connection.execute(_HEADS.where(book_entry.c.id == entry_id)).first()
+    if head is None:
+        return None
+    legs = connection.execute(_LEGS.where(book_leg.c.number == head[0]).order_by(book_leg.c.place))
+    return _booked(head, [Move(*leg[1:]) for leg in legs])
+
+
+def _booked(head: Any, legs: Sequence[Move]) -> Booked:
+    number, entry_id, time, booked_at, kind, actor, description, reference, details = head
+    return Booked(
+        number,
         entry_id,
         _moment(time),
+        _moment(booked_at),
         _KINDS[kind],
-        tuple(Leg(leg[1], leg[2]) for leg in legs),
         actor,
         description,
         reference,
         json.loads(details) if isinstance(details, str) else details,
+        tuple(legs),
     )
-    return Posted(entry, number, _moment(booked_at), digest, {leg[1]: leg[3] for leg in legs})
 
 
+# Entries are booked in groups and charged by the hour: the same times come again and again.
+@lru_cache(maxsize=4096)
 def _moment(value: Any) -> datetime:
     """Read a time as the driver gives it: SQLite has text without a zone, which is UTC."""
     if isinstance(value, str):

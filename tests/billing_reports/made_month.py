@@ -14,8 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.model import Account, Occupancy, Person, RegisterSpan
-from billing.reports.source import BookBalance
-from domain.books import BookAccount, Entry, EntryKind, Leg, Posted, Unit
+from billing.reports.source import BookBalance, Booked, Move
+from domain.books import BookAccount, Entry, EntryKind, Leg, Unit
 from domain.money import exact_price, round_half_even
 from domain.site import RoomKind
 
@@ -282,19 +282,22 @@ class Listed:
     """Entries in a list, as reports read them."""
 
     def __init__(self, entries: Sequence[tuple[datetime, Entry]] = ()) -> None:
-        self.posted: list[Posted] = []
+        self.posted: list[Booked] = []
         self._balances: dict[str, int] = {}
         for booked_at, one in entries:
             self.add(booked_at, one)
 
-    def add(self, booked_at: datetime, one: Entry) -> Posted:
+    def add(self, booked_at: datetime, one: Entry) -> Booked:
         """Book an entry at a moment."""
         for leg in one.legs:
             self._balances[leg.account] = self._balances.get(leg.account, 0) + leg.amount
-        after = {leg.account: self._balances[leg.account] for leg in one.legs}
-        posted = Posted(one, len(self.posted) + 1, booked_at, "", after)
-        self.posted.append(posted)
-        return posted
+        legs = tuple(Move(leg.account, leg.amount, self._balances[leg.account]) for leg in one.legs)
+        booked = Booked(
+            len(self.posted) + 1, one.id, one.time, booked_at, one.kind, one.actor,
+            one.description, one.reference, one.details, legs,
+        )  # fmt: skip
+        self.posted.append(booked)
+        return booked
 
     def cut(self, moment: datetime) -> int:
         for posted in self.posted:
@@ -302,7 +305,7 @@ class Listed:
                 return posted.number
         return len(self.posted) + 1
 
-    def page(self, first: int, end: int, limit: int) -> Sequence[Posted]:
+    def page(self, first: int, end: int, limit: int) -> Sequence[Booked]:
         numbers = [posted.number for posted in self.posted]
         found = self.posted[bisect_left(numbers, first) : bisect_left(numbers, end)]
         return found[:limit]
@@ -310,7 +313,7 @@ class Listed:
     def balances_before(self, number: int) -> Mapping[str, BookBalance]:
         found = {}
         for posted in self.posted[: number - 1]:
-            for account, balance in posted.balances.items():
+            for account, _, balance in posted.legs:
                 unit = Unit.WH if account.startswith("free:") else Unit.MICRO
                 found[account] = BookBalance(unit, balance)
         return found
@@ -318,13 +321,12 @@ class Listed:
     def below_zero_since(self, account: str, number: int) -> datetime | None:
         since = None
         for posted in self.posted[: number - 1]:
-            if account in posted.balances:
-                below = posted.balances[account] < 0
+            for below in (leg.balance < 0 for leg in posted.legs if leg.account == account):
                 since = (since or posted.booked_at) if below else None
         return since
 
-    def entry(self, entry_id: str) -> Posted | None:
-        return next((one for one in self.posted if one.entry.id == entry_id), None)
+    def entry(self, entry_id: str) -> Booked | None:
+        return next((one for one in self.posted if one.id == entry_id), None)
 
 
 def at(text: str) -> datetime:
