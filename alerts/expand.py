@@ -9,7 +9,7 @@ from alerts.model import Channel, Message, MessageState
 from alerts.outbox import Preference
 from domain.catalogue.language import LANGUAGES, Language
 from domain.messages import Notice, Recipient
-from domain.texts import TEXTS, text
+from domain.texts import text
 
 GROUP_LANGUAGE: Language = "zh-CN"
 NO_ADDRESS = "no channel has an address of this person"
@@ -88,8 +88,3 @@ def _unreachable(message: Message, now: datetime) -> Message:
     return replace(
         message, state=MessageState.FAILED, first_tried_at=now, ended_at=now, error=NO_ADDRESS
     )
-
-
-def is_known(template: str) -> bool:
-    """Say whether the catalogue has a template."""
-    return f"message.{template}.body" in TEXTS

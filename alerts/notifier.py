@@ -15,7 +15,7 @@ from alerts.outbox import Outbox
 from alerts.sending import Sender
 from alerts.settings import MessageSettings
 from domain.clock import Clock
-from domain.errors import StoreUnavailable
+from domain.errors import StoreUnavailable, UnknownSubject
 from domain.events import Event, EventKind, Severity
 from domain.messages import Notice
 
@@ -72,15 +72,18 @@ class Notifier:
         """The names of the channels."""
         return tuple(self._channels)
 
-    def tell(self, notices: Sequence[Notice]) -> int:
+    def tell(self, notices: Sequence[Notice], channel: str | None = None) -> int:
         """Queue the messages of notices; return how many were new. They are durable then.
 
-        Raises StoreUnavailable when the store is down or the queue full (nothing is queued then).
+        By all channels, or by one. Raises StoreUnavailable when the store is down or the queue
+        full (nothing is queued then), UnknownSubject for a channel that is not there.
         """
+        if channel is not None and channel not in self._channels:
+            raise UnknownSubject(f"no channel {channel!r}; there are {', '.join(self._channels)}")
         now = self._clock.now()
         people = sorted({to.person for notice in notices for to in notice.recipients})
         preferences = self.outbox.preferences(people)
-        channels = list(self._channels.values())
+        channels = [one for name, one in self._channels.items() if channel in (None, name)]
         messages = [
             message for notice in notices for message in expand(notice, channels, preferences, now)
         ]

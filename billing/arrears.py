@@ -153,6 +153,14 @@ class ArrearsKeeper:
             held_back=self._held.get(account, ""),
         )
 
+    def reached(self, account: str) -> Level | None:
+        """Return the gravest level an account has reached, from memory; None = cannot tell."""
+        found, balance = self._directory.account(account), self._balance(account)
+        if found is None or balance is None:
+            return None
+        standing = Standing(balance, found.credit_limit_micro, self._days_left(account))
+        return level_of(self._policy, standing)
+
     def days_left(self, account: str) -> float | None:
         """Return for how many days the balance will last, None = cannot tell."""
         return self._days_left(account)

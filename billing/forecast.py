@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from math import ceil, floor
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 # How far back is looked, how much of that must be known, and how recent some of it must be.
 LOOK_BACK_DAYS = 42
@@ -145,3 +147,36 @@ class Forecasts:
             history = self._history(name, first, today - timedelta(days=1))
             self._usual[name] = today, usual_of(history, today, self._is_off)
         return len(due)
+
+
+class _Used(Protocol):
+    """A stretch of time with what was used in it, as charging tells it."""
+
+    @property
+    def start(self) -> datetime: ...
+
+    @property
+    def energy_wh(self) -> int: ...
+
+    @property
+    def cost_micro(self) -> int: ...
+
+
+def history_from(
+    usage: Callable[[str, datetime, datetime, str], Sequence[_Used]], zone: ZoneInfo
+) -> Callable[[str, date, date], list[DayCost]]:
+    """Make a history of what charging knows of each day (`usage(account, start, end, "day")`).
+
+    Days before the first use are not known: the room was not lived in, or not read.
+    """
+
+    def history(account: str, first: date, last: date) -> list[DayCost]:
+        start = datetime.combine(first, time(), tzinfo=zone)
+        end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
+        days: list[DayCost] = []
+        for one in usage(account, start, end, "day"):
+            if one.energy_wh > 0 or days:
+                days.append(DayCost(one.start.astimezone(zone).date(), one.cost_micro))
+        return days
+
+    return history

@@ -48,6 +48,14 @@ TEXTS: Texts = {
         "zh-CN": "{building} {room} 电费已欠费：余额 {balance} 元，限额 {limit} 元。"
         "如未缴清，将于 {cut_time} 停电；缴清后自动恢复供电。",
     },
+    "message.sign-in-code.title": {
+        "en": "Your code for the electricity account",
+        "zh-CN": "电费账户验证码",
+    },
+    "message.sign-in-code.body": {
+        "en": "Your code is {code}. It counts for {minutes} minutes. Give it to nobody.",
+        "zh-CN": "您的验证码是 {code}，{minutes} 分钟内有效。请勿告诉他人。",
+    },
     "message.test.title": {"en": "Wattwarden: a test", "zh-CN": "Wattwarden：测试消息"},
     "message.test.body": {
         "en": "This is a test of the channel {channel}. Nothing has to be done.",
