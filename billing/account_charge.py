@@ -20,7 +20,7 @@ from billing.calendar import (
 from billing.charging_store import ChargingStore, DayRow, MonthRow, Plan, RegisterKey, Review
 from billing.jumps import sync_reviews
 from billing.model import Account, Directory, Occupancy
-from billing.rating import Carry
+from billing.rating import NO_CARRY, Carry
 from billing.register import LimitsOf, Register
 from billing.settlement import MONTH_GRACE_MS, Moment, settle_month
 from billing.shelf import History, TariffHistory, TariffShelf
@@ -74,6 +74,8 @@ class AccountCharge:
         self._history: History = ()
         self._revision = -1
         self._terms_revision = 0
+        # What months that are not in memory hand over, as booked.
+        self._carries: dict[str, Carry] = {}
 
     # --- what it rests on
 
@@ -264,9 +266,13 @@ class AccountCharge:
         known = self.months.get(name)
         if known is not None and known.rated is not None:
             return known.carry
-        row = known.row if known is not None else None
-        row = row or self._parts.store.month_row(self.account.id, name)
-        return row.carry if row is not None else Carry()
+        if name < self.first_month():
+            return NO_CARRY
+        carry = self._carries.get(name)
+        if carry is None:
+            row = self._parts.store.month_row(self.account.id, name)
+            carry = self._carries[name] = row.carry if row is not None else NO_CARRY
+        return carry
 
     def _opened_on(self) -> date | None:
         zone = self._parts.zone
@@ -365,6 +371,7 @@ class AccountCharge:
         zone = self._parts.zone
         keep = min(self.dirty_from or "9999-12", month_at(now_ms, zone))
         for name in [name for name in self.months if name < keep and self.months[name].row.final]:
+            self._carries = {name: self.months[name].row.carry}
             del self.months[name]
             for register in self.registers.values():
                 register.energies.pop(name, None)

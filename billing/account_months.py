@@ -69,7 +69,8 @@ class Month:
                 rater.run(energies, begin, newest)
                 self.checkpoint = (newest, rater.at.copy())
                 begin = newest
-            rater.run(energies, begin, len(energies))
+            # After the stretch of the newest reading there is nothing yet.
+            rater.run(energies, begin, min(newest + 1, len(energies)))
             self.rated = rater.rated()
             self._close(rater)
         return self.rated

@@ -20,6 +20,7 @@ from domain.books import (
     Entry,
     EntryKind,
     Leg,
+    room_book,
     free_book,
 )
 
@@ -188,7 +189,9 @@ def _book_fees(
         )
     for name in FEE_NAMES:
         step = due.get(name, 0) - before.get(name, 0)
-        booker.book(EntryKind.FEE, booker.payer, REVENUE_FEE, -step, time, fee=name)
+        # A prepaid meter knows of no fees: they are the room's own, settled by its next recharge.
+        own = room_book(booker.account.id)
+        booker.book(EntryKind.FEE, own, REVENUE_FEE, -step, time, fee=name)
     return dict(due)
 
 
