@@ -1,7 +1,7 @@
 """Documentation that can't rot: commands, settings, quantities and benchmarks all stand in it."""
 
-from importlib.metadata import entry_points
 from decimal import Decimal
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
