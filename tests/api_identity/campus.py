@@ -22,10 +22,14 @@ from billing.accounts.opening import NewAccount
 from billing.accounts.service import Accounts
 from billing.arrears import ArrearsKeeper
 from billing.board import BalanceBoard
+from billing.charger import Charger
 from billing.levels import LevelPolicy
 from billing.model import Account, Person
+from billing.prepaid import PrepaidKeeper
+from billing.prepaid_check import PrepaidCheck
 from billing.reports.schedules import ReportSchedules
 from billing.reports.service import Reports
+from billing.tokens import Tokens
 from domain.books import BookAccount, Entry, EntryKind, Leg, room_book
 from domain.causes import CauseKind, Evidence, TripCause
 from domain.identity import Role
@@ -33,9 +37,12 @@ from domain.policy import Policy
 from domain.site import RoomKind
 from domain.users import User
 from storage.books.account_store import SqlAccountStore
+from storage.books.charging import SqlCharging
 from storage.books.directory import SqlDirectory
 from storage.books.levels import SqlLevels
 from storage.books.messages import SqlOutbox
+from storage.books.prepaid import SqlTokenStore
+from storage.books.prepaid_orders import SqlPrepaidStore
 from storage.books.report_source import SqlReportSource
 from storage.books.reports import SqlReportSchedules
 from storage.books.sql_books import SqlBooks
@@ -108,6 +115,7 @@ class Campus:
                 accounts=self.accounts,
                 board=self.board,
                 payments=paper_payments(self.ledger, self.books, self.directory, self.clock),
+                **self._charging_services(),
                 **self._report_services(),
                 **self._message_services(),
             ),
@@ -123,6 +131,25 @@ class Campus:
         )
         schedules = ReportSchedules(SqlReportSchedules(self.ledger), reports, self.clock)
         return {"reports": reports, "report_schedules": schedules}
+
+    def _charging_services(self) -> dict[str, Any]:
+        ledger, books, clock, tell = self.ledger, self.books, self.clock, self.told.append
+        charger = Charger(
+            books, self.directory, SqlCharging(ledger, books), clock, ZoneInfo(SITE.time_zone), tell
+        )  # fmt: skip
+        tokens = Tokens(
+            self.directory, SqlTokenStore(ledger, books), ledger.secret("tokens"), clock, tell
+        )
+        store = SqlPrepaidStore(ledger, books)
+        prepaid = PrepaidKeeper(
+            books, self.directory, store, lambda _: None, lambda _: None, clock, on_event=tell,
+            seal_key=ledger.secret("seal"),
+        )  # fmt: skip
+        check = PrepaidCheck(
+            books, self.directory, store, charger.accrued_micro, prepaid.is_moving, clock,
+            on_event=tell,
+        )  # fmt: skip
+        return {"charger": charger, "tokens": tokens, "prepaid": prepaid, "prepaid_check": check}
 
     def _message_services(self) -> dict[str, Any]:
         zone = ZoneInfo(SITE.time_zone)

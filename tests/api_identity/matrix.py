@@ -1,8 +1,9 @@
 """Who gets what: every route, every role, and whose room or meter it is.
 
 A row has the status for each role, in the order of `ROLES`. A route about a room or a meter has
-three for each: one's own, another's, one that is not there. To a student another's looks exactly
-like one that is not there. Nobody at all gets 401 everywhere but on `open` rows.
+three for each: one's own, another's, one that is not there; or one where that makes no
+difference. To a student another's looks exactly like one that is not there. Nobody at all gets 401
+everywhere but on `open` rows.
 
 To add a route, add a row. `fill` gives path parameters, `send` what httpx sends besides; a
 callable in either is called with the case's target for a fresh value. `{account_id}` and `{meter}`
@@ -70,6 +71,11 @@ LEDGER_409 = ("403", "409", "409", "403", "403", "409")
 LEDGER_422 = ("403", "422", "422", "403", "403", "422")
 FINANCE_404 = ("403", "403", "404", "403", "403", "404")
 READERS = ("403", "200", "200", "200", "200", "200")
+STAFF_404 = ("403", "404", "404", "404", "404", "404")
+FINANCE_422 = ("403", "403", "422", "403", "403", "422")
+OPERATOR_422 = ("403", "422", "403", "403", "403", "422")
+OPERATOR_404 = ("403", "404", "403", "403", "403", "404")
+FITTERS_422 = ("403", "422", "403", "422", "403", "422")
 
 ROWS: dict[str, Row] = {
     # health
@@ -167,6 +173,9 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/payments/receipts": Row(*CASHIERS),
     "GET /api/v1/payments/receipts/{number}": Row(*LEDGER_404, fill={"number": 999_999}),
     "GET /api/v1/payments/receipts/{number}/page": Row(*LEDGER_404, fill={"number": 999_999}),
+    "GET /api/v1/payments/receipts/{number}/slip.pdf": Row(
+        *LEDGER_404, fill={"number": 999_999}
+    ),
     "POST /api/v1/payments/receipts/{number}/void": Row(
         *LEDGER_404, fill={"number": 999_999}, send={"json": {"reason": "wrong"}}
     ),
@@ -221,6 +230,99 @@ ROWS: dict[str, Row] = {
     ),
     "DELETE /api/v1/report-schedules/{schedule_id}": Row(
         "403", "403", "404", "403", "403", "404", fill={"schedule_id": "none"}
+    ),
+    # accounts and people: what follows a role is refused for its empty body
+    "GET /api/v1/accounts": Row(*READERS),
+    "POST /api/v1/accounts": Row(*LEDGER_422, send={"json": {}}),
+    "POST /api/v1/accounts/open-all": Row(*CASHIERS),
+    "POST /api/v1/accounts/import": Row(*OPERATOR_422, send={"content": b""}),
+    "GET /api/v1/accounts/export": Row(*CASHIERS),
+    "GET /api/v1/rooms/{account_id}": Row(MINE, ANY, ANY, ANY, ANY, ANY),
+    "PATCH /api/v1/rooms/{account_id}": Row(*FINANCE_422, send={"json": {}}),
+    "POST /api/v1/rooms/{account_id}/move": Row(*LEDGER_422, send={"json": {}}),
+    "POST /api/v1/rooms/{account_id}/meter-change": Row(*FITTERS_422, send={"json": {}}),
+    "POST /api/v1/rooms/{account_id}/meters": Row(*FITTERS_422, send={"json": {}}),
+    "POST /api/v1/rooms/{account_id}/close": Row(*FINANCE_422, send={"json": {}}),
+    "GET /api/v1/rooms/{account_id}/occupants": Row(
+        "403", ANY, ANY, "403", "403", ANY
+    ),
+    "POST /api/v1/rooms/{account_id}/occupants": Row(*OPERATOR_422, send={"json": {}}),
+    "POST /api/v1/rooms/{account_id}/occupants/{person_id}/leave": Row(
+        *OPERATOR_422, fill={"person_id": "2023001"}, send={"json": {}}
+    ),
+    "GET /api/v1/people": Row(*CASHIERS),
+    "POST /api/v1/people": Row(*OPERATOR_422, send={"json": {}}),
+    "GET /api/v1/people/{person_id}": Row(*CASHIERS, fill={"person_id": "2023001"}),
+    "PUT /api/v1/people/{person_id}": Row(
+        *OPERATOR_422, fill={"person_id": "2023001"}, send={"json": {}}
+    ),
+    "DELETE /api/v1/people/{person_id}": Row(
+        *OPERATOR_404, fill={"person_id": "nobody"},
+        send={"params": {"reason": "left"}, "headers": key()},
+    ),
+    "POST /api/v1/people/import": Row(*OPERATOR_422, send={"content": b""}),
+    "GET /api/v1/people/export": Row(*OPERATORS),
+    "POST /api/v1/transfers": Row(*LEDGER_422, send={"json": {}}),
+    "POST /api/v1/adjustments": Row(*FINANCE_422, send={"json": {}}),
+    "POST /api/v1/write-offs": Row(*FINANCE_422, send={"json": {}}),
+    "GET /api/v1/money-requests": Row(*CASHIERS),
+    "GET /api/v1/money-requests/{request_id}": Row(*LEDGER_404, fill={"request_id": "none"}),
+    "POST /api/v1/money-requests/{request_id}/approve": Row(
+        *FINANCE_404, fill={"request_id": "none"}, send={"json": {"reason": "yes"}}
+    ),
+    "POST /api/v1/money-requests/{request_id}/refuse": Row(
+        *LEDGER_404, fill={"request_id": "none"}, send={"json": {"reason": "no"}}
+    ),
+    # tariffs, bills, use
+    "GET /api/v1/tariffs": Row(*READERS),
+    "GET /api/v1/tariffs/{name}/versions": Row(*STAFF_404, fill={"name": "none"}),
+    "POST /api/v1/tariffs/{name}/versions": Row(
+        *FINANCE_422, fill={"name": "none"}, send={"json": {}}
+    ),
+    "POST /api/v1/tariffs/preview": Row(*FINANCE_422, send={"json": {}}),
+    "GET /api/v1/rooms/{account_id}/bills": Row(MINE, ANY, ANY, ANY, ANY, ANY),
+    "GET /api/v1/rooms/{account_id}/bills/{month}": Row(
+        MINE, ANY, ANY, ANY, ANY, ANY, fill={"month": "2026-04"}
+    ),
+    "GET /api/v1/rooms/{account_id}/usage": Row(MINE, ANY, ANY, ANY, ANY, ANY),
+    "GET /api/v1/reviews": Row(*CASHIERS),
+    "GET /api/v1/reviews/{review_id}": Row(*LEDGER_404, fill={"review_id": "none"}),
+    "POST /api/v1/reviews/{review_id}/decision": Row(
+        *LEDGER_422, fill={"review_id": "none"}, send={"json": {}}
+    ),
+    "GET /api/v1/energy-check": Row("403", "403", "200", "403", "200", "200"),
+    # tokens and purchases for prepaid meters
+    "POST /api/v1/tokens/batches": Row(*LEDGER_422, send={"json": {}}),
+    "GET /api/v1/tokens/batches": Row(*CASHIERS),
+    "GET /api/v1/tokens/batches/{batch_id}/sheet": Row(*LEDGER_404, fill={"batch_id": "none"}),
+    "GET /api/v1/tokens/batches/{batch_id}/sheet.csv": Row(
+        *LEDGER_404, fill={"batch_id": "none"}
+    ),
+    "POST /api/v1/tokens/sales": Row(*LEDGER_422, send={"json": {}}),
+    "GET /api/v1/tokens": Row(*CASHIERS),
+    "GET /api/v1/tokens/{serial}": Row(*LEDGER_422, fill={"serial": "T999-1"}),
+    "POST /api/v1/tokens/{serial}/void": Row(
+        *LEDGER_422, fill={"serial": "T999-1"}, send={"json": {}}
+    ),
+    "POST /api/v1/rooms/{account_id}/tokens": Row(
+        "422 404 404", "422 422 404", "422 422 404", NONE, NONE, "422 422 404",
+        send={"json": {}},
+    ),
+    "GET /api/v1/purchases": Row(*CASHIERS),
+    "GET /api/v1/purchases/{purchase_id}": Row(*LEDGER_404, fill={"purchase_id": "none"}),
+    "POST /api/v1/purchases/{purchase_id}/release": Row(
+        *FINANCE_422, fill={"purchase_id": "none"}, send={"json": {}}
+    ),
+    "POST /api/v1/purchases/{purchase_id}/settle": Row(
+        *FINANCE_422, fill={"purchase_id": "none"}, send={"json": {}}
+    ),
+    "GET /api/v1/rooms/{account_id}/purchases": Row(MINE, ANY, ANY, NONE, NONE, ANY),
+    "GET /api/v1/prepaid-differences": Row(*CASHIERS),
+    "POST /api/v1/prepaid-differences/{difference_id}/propose": Row(
+        *FINANCE_422, fill={"difference_id": "none"}, send={"json": {}}
+    ),
+    "POST /api/v1/prepaid-differences/{difference_id}/approve": Row(
+        *FINANCE_404, fill={"difference_id": "none"}, send={"json": {}}
     ),
     # messages
     "GET /api/v1/messages": Row(*WATCHERS),
