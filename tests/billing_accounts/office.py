@@ -1,7 +1,6 @@
 """An office for the tests: real books and tables, short ways to pay, open and look."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,9 +33,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 class Office:
     """One station's accounts; `owed` is energy that settling books, micro-units an account."""
 
-    def __init__(self, file: Path, ledger_url: str = "") -> None:
-        self.file = file
-        self.url = ledger_url or f"sqlite:///{file}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.clock = LeapClock(NOON)
         self.owed: dict[str, int] = {}
         self.settled: list[str] = []

@@ -134,9 +134,9 @@ class Play:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.lists(step, max_size=14))
-def test_the_sum_of_all_money_never_changes(new_ledger: Path, steps: list[tuple]) -> None:
+def test_the_sum_of_all_money_never_changes(sqlite_template: Path, steps: list[tuple]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        office = Office(Path(shutil.copy(new_ledger, folder)))
+        office = Office(f"sqlite:///{shutil.copy(sqlite_template, folder)}")
         try:
             play = Play(office)
             for wanted in [("recharge", "1", 5000), ("recharge", "2", 700), *steps]:
