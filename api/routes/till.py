@@ -18,7 +18,7 @@ from api.payment_answers import (
     ShiftOpenBody,
     ShiftsQuery,
 )
-from api.receipts import page, printed
+from api.receipts import page, printed, slip
 from api.routes.payments import OFFICE, Key, LanguageQuery, payments_of
 from api.trips import language_of
 from billing.payments.cashier import CashRequest
@@ -33,6 +33,11 @@ _PAGE: dict[int | str, dict[str, Any]] = {
         "description": "The receipt as a page to print",
         "content": {"text/html": {"schema": {"type": "string"}}},
     }
+}
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_SLIP: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The receipt as PDF", "content": {"application/pdf": _BINARY}}
 }
 
 
@@ -108,10 +113,25 @@ def get_receipt(
 def get_receipt_page(
     number: Number, who: Cashier, deps: Deps, language: LanguageQuery = None
 ) -> Response:
-    """Give a receipt as a page for a printer of receipts; a browser also makes a PDF of it."""
+    """Give a receipt as a page for a printer of receipts."""
     receipt = payments_of(deps).cashier.receipt(number)
     words = language_of(deps, who, language)
     return Response(page(deps, receipt, words), media_type="text/html; charset=utf-8")
+
+
+@router.get(
+    "/payments/receipts/{number}/slip.pdf",
+    summary="One receipt as PDF",
+    responses=_SLIP,
+    response_class=Response,
+)
+def get_receipt_slip(
+    number: Number, who: Cashier, deps: Deps, language: LanguageQuery = None
+) -> Response:
+    """Give a receipt as a PDF of 80 mm, with the font inside."""
+    receipt = payments_of(deps).cashier.receipt(number)
+    words = language_of(deps, who, language)
+    return Response(slip(deps, receipt, words), media_type="application/pdf")
 
 
 @router.post("/payments/receipts/{number}/void", summary="Void a receipt")

@@ -83,7 +83,14 @@ def credit(tx: PaymentsTx, desk: Desk, order: Order, payment: Payment, now: date
         else:
             tx.put_order(credited)
             return Settled(NoticeOutcome.CREDITED, credited)
-    kept = replace(paid, state=OrderState.PAID, book=SUSPENSE, note="the account is closed")
+    # Due at once: the next tick sends it back to where it came from.
+    kept = replace(
+        paid,
+        state=OrderState.PAID,
+        book=SUSPENSE,
+        next_query_at=now,
+        note="the account is closed",
+    )
     post_recharge(tx, kept, account)
     tx.put_order(kept)
     event = Event(

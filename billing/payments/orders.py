@@ -117,7 +117,7 @@ class Orders:
         if known is not None:
             return same_or_refused(known, digest)
         settings, now = self._desk.settings, self._desk.clock.now()
-        if tx.waiting_orders(account.id) >= settings.waiting_orders_most:
+        if tx.waiting_orders(account.id, now) >= settings.waiting_orders_most:
             words = f"{settings.waiting_orders_most} orders of this room wait to be paid already"
             raise RateLimited(words, settings.order_expires_s)
         if tx.orders_since(account.id, now - HOUR) >= settings.orders_an_hour_most:

@@ -66,7 +66,7 @@ def hold(tx: PaymentsTx, order: Order, refund: Refund, now: datetime) -> Refund:
     post_refund(tx, order, refund, now)
     held = replace(refund, state=RefundState.HELD, next_try_at=now)
     tx.put_refund(held)
-    tx.put_order(replace(order, state=OrderState.REFUNDING))
+    tx.put_order(replace(order, state=OrderState.REFUNDING, next_query_at=None))
     return held
 
 

@@ -29,8 +29,8 @@ TEXTS: Texts = {
     "payments.receipt.recharge": {"en": "Receipt: electricity recharge", "zh-CN": "电费充值收据"},
     "payments.receipt.refund": {"en": "Receipt: electricity refund", "zh-CN": "电费退款收据"},
     "payments.receipt.void": {
-        "en": "Void of receipt No. {voids:06d}",
-        "zh-CN": "作废单（原收据号 {voids:06d}）",
+        "en": "Void of receipt No. {voids:08d}",
+        "zh-CN": "作废单（原收据号 {voids:08d}）",
     },
     "payments.receipt.number": {"en": "No.", "zh-CN": "收据号"},
     "payments.receipt.time": {"en": "Time", "zh-CN": "时间"},

@@ -67,10 +67,11 @@ class SqlPaymentsTx:
         mine = (table.c.requested_by == requested_by) & (table.c.key == key)
         return self._one(rows.ORDER, sa.select(table).where(mine))
 
-    def waiting_orders(self, account: str) -> int:
+    def waiting_orders(self, account: str, now: datetime) -> int:
         """Return how many orders of an account wait to be paid."""
         table = payment_order
-        return self._count((table.c.account == account) & table.c.state.in_(_WAITING))
+        waits = table.c.state.in_(_WAITING) & (table.c.expires_at > now)
+        return self._count((table.c.account == account) & waits)
 
     def orders_since(self, account: str, since: datetime) -> int:
         """Return how many orders of an account were made since a time."""
