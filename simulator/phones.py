@@ -1,4 +1,4 @@
-"""The phones of the demonstration's people: a channel whose messages arrive, and are counted."""
+"""The phones of the demonstration: a channel whose messages arrive and are counted."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,7 @@ from domain.messages import Recipient
 
 
 class Phones:
-    """Takes every message to somebody with a phone number; see the protocol alerts.model.Channel."""
+    """Takes every message to somebody with a phone number; see alerts.model.Channel."""
 
     name = "phones"
     is_group = False
