@@ -121,13 +121,18 @@ class Closing:
             for span in desk.directory.registers(account.id)
             if span.until is None and desk.reading_of(span.meter) is None
         ]
+        held = [
+            words
+            for span in desk.directory.registers(account.id)
+            if span.until is None and (words := desk.held_in_meter(span.meter))
+        ]
         now = desk.now()
         waiting = [
             f"the request {request.id} ({request.kind.value}) waits"
             for request in desk.store.requests(state=RequestState.WAITING, account_id=account.id)
             if request.expires_at > now
         ]
-        return [*desk.unsettled(account.id), *unread, *waiting]
+        return [*desk.unsettled(account.id), *unread, *held, *waiting]
 
     def _send_back(
         self, asked: Asked, account_id: str, actor: str, reason: str

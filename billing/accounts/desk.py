@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from billing.accounts.store import AccountsStore, AccountsTransaction, ActionRecord
 from billing.model import Account, Directory
-from domain.books import Books, EntryRefused, KeyReused
+from domain.books import Books, EntryRefused, KeyReused, meter_book, transit_book
 from domain.clock import Clock
 from domain.errors import InvalidInput, StoreUnavailable, UnknownSubject
 from domain.events import Event, EventKind, Severity
@@ -155,6 +155,12 @@ class Desk:
         if account is None:
             raise UnknownSubject(f"no account {account_id!r}")
         return account
+
+    def held_in_meter(self, meter: str) -> str:
+        """Say what money is in a prepaid meter, or on its way there; empty when none is."""
+        names = (meter_book(meter), transit_book(meter))
+        held = sum(self.books.balance(name) or 0 for name in names)
+        return f"the prepaid meter {meter} holds {money(held)}" if held else ""
 
     def check_asked(self, asked: Asked, reason: str | None = None) -> None:
         """Check what every action needs: an id, who asks, and why. Raises InvalidInput."""

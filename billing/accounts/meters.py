@@ -79,6 +79,9 @@ class Meters:
         desk.known_account(account_id)
         desk.settle(account_id)
         last = desk.reading_of(change.meter)
+        held = desk.held_in_meter(change.meter)
+        if held and not change.final_reason.strip():
+            raise AccountRefused(f"{held}: take it back first, or say why not (final_reason)")
 
         def work(tx: AccountsTransaction) -> Mapping[str, Any]:
             open_account_in(tx, account_id)

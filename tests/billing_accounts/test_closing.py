@@ -200,3 +200,16 @@ def test_an_interrupted_closing_goes_on_where_it_was_and_refunds_once(room: Offi
 def test_who_pays_out_must_be_named(room: Office) -> None:
     with pytest.raises(InvalidInput, match="cashier"):
         close(room, cashier=" ")
+
+
+def test_money_in_a_prepaid_meter_keeps_it_open_and_the_meter_in_place(room: Office) -> None:
+    from billing.accounts.meters import MeterChange
+
+    room.books.open(BookAccount("meter:m1")).result(10)
+    legs = (Leg("room:b1-305", -20_000_000), Leg("meter:m1", 20_000_000))
+    room.books.post(Entry("b1", NOON, EntryKind.TRANSFER, legs, "prepaid")).result(10)
+    with pytest.raises(AccountRefused, match="the prepaid meter m1 holds 20"):
+        close(room)
+    with pytest.raises(AccountRefused, match="holds 20: take it back first"):
+        room.accounts.change_meter("c", "b1-305", MeterChange("m1", 1500, 0), "zhao", "old")
+    close(room, "x2", force_reason="meter burnt, written off by hand")
