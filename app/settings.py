@@ -23,7 +23,9 @@ class Settings(BaseSettings):
         description="folder of the embedded stores, seen from the site file; made when missing",
     )
     ledger_url: str = Field(
-        default="", description="SQL ledger; empty means sqlite in data_dir (ledger.db)"
+        default="",
+        description="SQL ledger: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE;"
+        " empty means sqlite in data_dir (ledger.db)",
     )
     series: Literal["duckdb", "influx"] = Field(
         default="duckdb", description="time-series store: an embedded file or an InfluxDB server"
