@@ -106,8 +106,10 @@ class Intake:
         for first in range(0, len(names), CATCH_UP_METERS):
             part = names[first : first + CATCH_UP_METERS]
             start = max(since[part[0]], oldest)
-            while start < now:
-                end = min(start + CATCH_UP_PIECE, now)
+            # A window leaves its end out, and a reading may be of this very moment.
+            until = now + timedelta(seconds=1)
+            while start < until:
+                end = min(start + CATCH_UP_PIECE, until)
                 rows += self._catch_up_piece(series, start, end, part)
                 start = end
         return rows

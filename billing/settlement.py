@@ -20,8 +20,8 @@ from domain.books import (
     Entry,
     EntryKind,
     Leg,
-    room_book,
     free_book,
+    room_book,
 )
 
 # Readings of the last seconds of a month may still be on their way.

@@ -92,6 +92,8 @@ class ListedDirectory:
 class ChargingStation:
     """Everything that charging needs, on a file that survives `restart`."""
 
+    tariff_history: Sequence[tuple[datetime, str]] = ()
+
     def __init__(
         self,
         folder: Path,
@@ -152,6 +154,7 @@ class ChargingStation:
             self.events.append,
             self.post_every_s,
             limits_of=lambda _: self.limits,
+            tariffs_of=(lambda _: tuple(self.tariff_history)) if self.tariff_history else None,
         )
         faults = self.charger.shelf.seed(self.book)
         assert not faults, faults
