@@ -62,6 +62,7 @@ class Money:
         faults = self.services.charger.shelf.seed(self._file.tariffs)
         if faults:
             raise InvalidInput(faults)
+        self.services.prepaid.open_books()
         self.services.charger.catch_up(self._station.stores.series)
 
     def start(self) -> None:

@@ -6,8 +6,10 @@ from alerts.settings import MessageSettings
 from api.identity.settings import SignInSettings
 from billing.levels import LevelPolicy
 from billing.payments.settings import PaymentSettings
+from billing.prepaid_model import PrepaidSettings
 from billing.reports.settings import ReportSettings
 from billing.tariff import TariffBook
+from billing.token_model import TokenSettings
 
 
 class MoneyFile(BaseModel):
@@ -21,3 +23,5 @@ class MoneyFile(BaseModel):
     payments: PaymentSettings = PaymentSettings()
     sign_in: SignInSettings = SignInSettings()
     reports: ReportSettings = ReportSettings()
+    prepaid: PrepaidSettings = PrepaidSettings()
+    tokens: TokenSettings = TokenSettings()

@@ -91,8 +91,9 @@ class MoneyServices:
             reading_of=self._reading_of,
         )  # fmt: skip
         self.tokens = Tokens(
-            directory, SqlTokenStore(ledger, books), ledger.secret(SECRET), clock, tell
-        )
+            directory, SqlTokenStore(ledger, books), ledger.secret(SECRET), clock, tell,
+            file.tokens,
+        )  # fmt: skip
         self._build_prepaid()
         self.board = BalanceBoard(
             books, clock, accrued_micro=charger.accrued_micro, level=self._level,
@@ -135,11 +136,12 @@ class MoneyServices:
             self.books, self.directory, store,
             lambda meter: station.runners.get(bus_of.get(meter, "")),
             station.field.submit, station.clock, on_event=station.on_event,
-            seal_key=ledger.secret(SEAL_KEY_NAME),
+            seal_key=ledger.secret(SEAL_KEY_NAME), settings=self._file.prepaid,
         )  # fmt: skip
         self.prepaid_check = PrepaidCheck(
             self.books, self.directory, store, self.charger.accrued_micro,
             self.prepaid.is_moving, station.clock, on_event=station.on_event,
+            settings=self._file.prepaid,
         )  # fmt: skip
 
     def _tariff_of_kind(self) -> dict[RoomKind, str]:

@@ -19,7 +19,7 @@ from billing.prepaid_model import (
 )
 from domain.books import SUSPENSE, BookAccount, Books, meter_book, room_book, transit_book
 from domain.clock import Clock
-from domain.errors import InvalidInput, UnknownSubject
+from domain.errors import InvalidInput, UnknownSubject, WattwardenError
 from domain.events import Event, EventKind, Severity
 from domain.faults import Fault
 from domain.money import micro_to_minor
@@ -238,7 +238,7 @@ class PrepaidKeeper:
         )
         try:
             future = self._submit(coroutine)
-        except RuntimeError:  # the field's loop is closed: the service is ending
+        except (RuntimeError, WattwardenError):  # the field does not run: starting or ending
             coroutine.close()
             return False
         give_up_s = self._clock.monotonic() + self.settings.valid_s + FLIGHT_SPARE_S
