@@ -88,7 +88,7 @@ class MoneyServices:
         self.accounts = Accounts(
             books, SqlAccountStore(ledger, books, directory), directory, clock, zone=zone,
             settle=charger.settle, refund_to_source=refund_to_source(self.payments),
-            reading_of=self._reading_of,
+            unsettled=self._held_energy, reading_of=self._reading_of,
         )  # fmt: skip
         self.tokens = Tokens(
             directory, SqlTokenStore(ledger, books), ledger.secret(SECRET), clock, tell,
@@ -143,6 +143,14 @@ class MoneyServices:
             self.prepaid.is_moving, station.clock, on_event=station.on_event,
             settings=self._file.prepaid,
         )  # fmt: skip
+
+    def _held_energy(self, account: str) -> list[str]:
+        """Say what is not decided yet about an account's energy."""
+        return [
+            f"energy of meter {review.key.meter} is held for review ({review.id})"
+            for review in self.charger.reviews()
+            if review.account == account
+        ]
 
     def _tariff_of_kind(self) -> dict[RoomKind, str]:
         """Return, for each kind of room, the first tariff that says it is for it."""
