@@ -36,7 +36,7 @@ def receipt_slip(receipt: Receipt, site: str, zone: ZoneInfo, language: Language
     """Put a cash receipt on a slip; the amount stands in digits and, in Chinese, in words."""
     amount = abs(receipt.amount_minor)
     lines = [
-        ("receipt", f"{receipt.number:08d}"),
+        ("receipt", f"{receipt.number:06d}"),
         ("time", f"{receipt.time.astimezone(zone):%Y-%m-%d %H:%M:%S}"),
         ("account", f"{receipt.account}  {receipt.building} {receipt.room}".strip()),
         ("person", receipt.person or ""),
@@ -44,7 +44,7 @@ def receipt_slip(receipt: Receipt, site: str, zone: ZoneInfo, language: Language
         ("entry_kind", named(receipt.kind.value, language)),
         ("amount", f"¥ {money_text(amount)}"),
         ("in_words", amount_in_words(amount) if language == "zh-CN" else ""),
-        ("voids", "" if receipt.voids is None else f"{receipt.voids:08d}"),
+        ("voids", "" if receipt.voids is None else f"{receipt.voids:06d}"),
         ("cashier", f"{receipt.cashier}  {receipt.shift}".strip()),
         ("reason", receipt.note),
     ]
