@@ -1,5 +1,7 @@
 """Builds the channels of the site file."""
 
+from importlib.util import find_spec
+
 import apprise
 
 from alerts.apprise_channel import AppriseChannel
@@ -14,6 +16,8 @@ from alerts.settings import (
 from domain.errors import InvalidInput
 from domain.faults import Fault
 
+PACKAGES = {"aliyun-sms": "alibabacloud_dysmsapi20170525", "tencent-sms": "tencentcloud"}
+NOT_INSTALLED = "needs the provider's SDK, which is not installed: run `make providers`"
 # Something that fits every place: a URL is understood, or not, whoever is named in it.
 SAMPLES = dict(zip(PLACES, ("13800000000", "a@example.edu", "s1", "m1"), strict=True))
 
@@ -21,6 +25,11 @@ SAMPLES = dict(zip(PLACES, ("13800000000", "a@example.edu", "s1", "m1"), strict=
 def build_channels(settings: MessageSettings) -> list[Channel]:
     """Build every channel without connecting. Raises InvalidInput with all faults."""
     faults = [
+        Fault(f"messages.channels.{name}", NOT_INSTALLED)
+        for name, one in settings.channels.items()
+        if find_spec(PACKAGES.get(one.kind, "apprise")) is None
+    ]
+    faults += [
         Fault(
             f"messages.channels.{name}.url",
             "apprise does not understand this URL; its pages list the form of every service",

@@ -3,8 +3,9 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -17,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from billing.payments.alipay import Alipay, AlipayKeys
 from billing.payments.campus_card import CampusCard
 from billing.payments.channel import PaymentChannel
 from billing.payments.settings import (
@@ -29,10 +29,12 @@ from billing.payments.settings import (
 )
 from billing.payments.unionpay import UnionPay
 from billing.payments.unionpay_signing import UnionPayKeys
-from billing.payments.wechat import WeChat, WeChatKeys
 from domain.clock import Clock
 from domain.errors import InvalidInput
 from domain.faults import Fault
+
+if TYPE_CHECKING:
+    from billing.payments.alipay import AlipayKeys
 
 SECRET_BYTES_LEAST = 32
 FILE_BYTES_MOST = 65_536
@@ -69,8 +71,10 @@ def open_payment_channels(
     return {name: channel for name, channel in made.items() if channel is not None}
 
 
-def alipay_keys(private_key: bytes, alipay_public_key: bytes) -> AlipayKeys:
+def alipay_keys(private_key: bytes, alipay_public_key: bytes) -> "AlipayKeys":
     """Read the two keys of Alipay. Raises ValueError."""
+    from billing.payments.alipay import AlipayKeys  # noqa: PLC0415 - an optional SDK
+
     merchant, provider = _private(private_key), _public(alipay_public_key)
     # The SDK wants PKCS #1 and bare base64: what stands between the marks.
     old = merchant.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -102,6 +106,10 @@ class _Opener:
         return CampusCard(table, secrets, *self._common("campus-card"))
 
     def wechat(self, table: WeChatSettings) -> PaymentChannel | None:
+        if not self._is_there("wechat", "wechatpayv3"):
+            return None
+        from billing.payments.wechat import WeChat, WeChatKeys  # noqa: PLC0415 - an optional SDK
+
         private = self._read("wechat", "private_key_file", table.private_key_file, _private_text)
         api_key = self._read("wechat", "api_v3_key_file", table.api_v3_key_file, _api_v3_key)
         public, serials, certificates = None, frozenset[str](), None
@@ -117,6 +125,10 @@ class _Opener:
         return WeChat(table, keys, *self._common("wechat"))
 
     def alipay(self, table: AlipaySettings) -> PaymentChannel | None:
+        if not self._is_there("alipay", "alipay"):
+            return None
+        from billing.payments.alipay import Alipay  # noqa: PLC0415 - an optional SDK
+
         merchant = self._read("alipay", "private_key_file", table.private_key_file, _private_text)
         provider = self._read(
             "alipay", "alipay_public_key_file", table.alipay_public_key_file, _public_text
@@ -145,6 +157,14 @@ class _Opener:
         keys = UnionPayKeys(private, signing, root, middle, table.common_name)
         url = self.settings.notify_url_of("unionpay")
         return UnionPay(table, keys, url, self.clock)
+
+    def _is_there(self, channel: str, package: str) -> bool:
+        """Say whether a provider's SDK is installed; a fault where it is not."""
+        if find_spec(package) is not None:
+            return True
+        words = "needs the provider's SDK, which is not installed: run `make providers`"
+        self.faults.append(Fault(f"payments.{channel}", words))
+        return False
 
     def _common(self, channel: str) -> tuple[str, int, Clock]:
         url = self.settings.notify_url_of(channel)
