@@ -1,9 +1,10 @@
 """Arrears: who is told of a low balance, and whose power may be cut for it now."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -32,6 +33,9 @@ from domain.events import Event, EventKind, Severity
 from domain.messages import Notice
 
 RULE = "arrears"
+# So many rows a write: the ledger has other writers, who must not wait long.
+A_WRITE = 200
+T = TypeVar("T")
 # A cut that is due and does not come for one of these has to be explained to the office.
 EXPLAINED = frozenset({"untold", "stale", "keep-power", "no-meter"})
 # These end the cause: a keep-power released at night would else cut the room at night.
@@ -169,7 +173,9 @@ class ArrearsKeeper:
         this = _Round(now)
         if accounts is None:
             accounts = [account.id for account in self._directory.accounts(open_only=False)]
-        for name in dict.fromkeys(accounts):
+        names = list(dict.fromkeys(accounts))
+        self._gate.learn(self._states[name] for name in names if name in self._states)
+        for name in names:
             account = self._directory.account(name)
             if account is not None:
                 self._look(this, account)
@@ -323,12 +329,18 @@ class ArrearsKeeper:
         A crash in between hands it over again under the same topic, which changes nothing.
         """
         if self._unsaved:
-            self._store.save([self._states[name] for name in sorted(self._unsaved)])
-            self._unsaved.clear()
+            for part in _parts(sorted(self._unsaved)):
+                self._store.save([self._states[name] for name in part])
+                self._unsaved.difference_update(part)
         if self._left:
             self._withdraw(list(self._left))
             self._left.clear()
-        if this.notices:
-            self._tell([notice for _, notice in this.notices])
-            for level, notice in this.notices:
+        for told in _parts(this.notices):
+            self._tell([notice for _, notice in told])
+            for level, notice in told:
                 self._put(with_queued(self._states[notice.account], level))
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), A_WRITE):
+        yield items[at : at + A_WRITE]

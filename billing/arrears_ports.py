@@ -1,6 +1,6 @@
 """What the keeper of arrears needs from the rest, and what it shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,14 +20,15 @@ class Tried:
 class LevelStore(Protocol):
     """Keeps the states of accounts. Calls block; they raise StoreUnavailable.
 
-    `save` returns once the states are durable. `tried` tells about the messages of a topic.
+    `save` returns once the states are durable. `tried` tells about the messages of some topics;
+    one without messages is left out.
     """
 
     def states(self) -> Sequence[LevelState]: ...
 
     def save(self, states: Sequence[LevelState]) -> None: ...
 
-    def tried(self, topic: str) -> Tried: ...
+    def tried(self, topics: Sequence[str]) -> Mapping[str, Tried]: ...
 
 
 # Puts notices into the outbox; returns once they are durable. Raises StoreUnavailable.

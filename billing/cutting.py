@@ -1,17 +1,21 @@
 """Whether arrears may open a relay now, and if not, why."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from billing.arrears_ports import LevelStore
-from billing.levels import WARNINGS, LevelPolicy, LevelState, topic_of
+from billing.levels import WARNINGS, LevelPolicy, LevelState, Told, topic_of
 from billing.model import Account, BalanceMode
 from domain.errors import StoreUnavailable
 
 # Topics whose first message is known to have been tried; that never changes again.
-TRIED_KEPT_MOST = 20_000
+TRIED_KEPT_MOST = 200_000
+
+log = structlog.get_logger("billing")
 
 
 class CutGate:
@@ -68,8 +72,34 @@ class CutGate:
             told = state.told.get(level)
             if told is None or told.skipped or not told.queued:
                 continue
-            moments.append(self._first_try(topic_of(state.account, level, told), told.at))
+            moments.append(self._first_try(topic_of(state.account, level, told), told))
         return min((at for at in moments if at is not None), default=None)
+
+    def learn(self, states: Iterable[LevelState]) -> None:
+        """Ask the store which warnings of accounts in arrears were tried since last asked.
+
+        Where it can't tell nobody knows, and so nobody is cut.
+        """
+        asked = {
+            topic_of(state.account, level, told): told
+            for state in states
+            if state.arrears_since is not None
+            for level, told in state.told.items()
+            if level in WARNINGS and told.queued and not told.skipped
+        }
+        topics = [topic for topic in asked if topic not in self._tried]
+        if len(self._tried) + len(topics) > TRIED_KEPT_MOST:
+            self._tried.clear()
+        try:
+            found = self._store.tried(topics) if topics else {}
+        except StoreUnavailable as error:
+            log.warning("nobody knows which warnings were sent", reason=str(error))
+            return
+        for topic in topics:
+            # All of a warning's messages muted, or none made: then the telling itself counts.
+            first_at = found[topic].first_at if topic in found else asked[topic].at
+            if first_at is not None:
+                self._tried[topic] = first_at
 
     def take_turn(self, now: datetime) -> bool:
         """Count a cut; say no when this minute has had its share already."""
@@ -94,17 +124,6 @@ class CutGate:
         due = self.due(state, now)
         return "calendar" if due is None or now < due else ""
 
-    def _first_try(self, topic: str, told_at: datetime) -> datetime | None:
-        known = self._tried.get(topic)
-        if known is not None:
-            return known
-        try:
-            tried = self._store.tried(topic)
-        except StoreUnavailable:
-            return None  # nobody knows, so nobody is cut
-        found = told_at if tried.messages == 0 else tried.first_at
-        if found is not None:
-            if len(self._tried) >= TRIED_KEPT_MOST:
-                self._tried.clear()
-            self._tried[topic] = found
-        return found
+    def _first_try(self, topic: str, told: Told) -> datetime | None:
+        # Nobody lives there who could have been told: the telling itself counts.
+        return self._tried.get(topic) if told.people else told.at

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from storage.ledger.sql_ledger import SqlLedger
 # How long a caller waits for the disk before it is told that the store is not available.
 WRITE_WITHIN_S = 60.0
 STATES_MOST = 200_000
+# More parameters than SQLite takes would be refused.
+TOPICS_A_QUERY = 500
 Row = Mapping[str, Any]
 
 
@@ -28,8 +31,7 @@ class SqlLevels:
     def states(self) -> Sequence[LevelState]:
         """Return every account's state. Raises StoreUnavailable."""
         query = sa.select(tables.balance_level).limit(STATES_MOST)
-        rows = self._ledger.query(lambda c: c.execute(query).mappings().all())
-        return [_state_of(dict(row)) for row in rows]
+        return [_state_of(row) for row in self._ledger.query(partial(_rows, query=query))]
 
     def save(self, states: Sequence[LevelState]) -> None:
         """Write states down. Raises StoreUnavailable."""
@@ -40,15 +42,28 @@ class SqlLevels:
         except TimeoutError as error:
             raise StoreUnavailable("the disk did not take balance levels in time") from error
 
-    def tried(self, topic: str) -> Tried:
-        """Return how many messages a topic has, and when the first was sent or tried."""
-        columns = tables.message.c
-        query = sa.select(
-            sa.func.count().label("messages"),
-            sa.func.min(columns.first_tried_at, type_=columns.first_tried_at.type).label("first"),
-        ).where(columns.topic == topic)
-        row = self._ledger.query(lambda c: c.execute(query).mappings().one())
-        return Tried(row["messages"], row["first"])
+    def tried(self, topics: Sequence[str]) -> Mapping[str, Tried]:
+        """Return, of each topic that has messages, how many and when the first was tried."""
+        found: dict[str, Tried] = {}
+        for at in range(0, len(topics), TOPICS_A_QUERY):
+            query = _tried_query(topics[at : at + TOPICS_A_QUERY])
+            for row in self._ledger.query(partial(_rows, query=query)):
+                found[row["topic"]] = Tried(row["messages"], row["first"])
+        return found
+
+
+def _rows(connection: sa.Connection, query: "sa.Select[Any]") -> list[Row]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _tried_query(topics: Sequence[str]) -> "sa.Select[Any]":
+    columns = tables.message.c
+    first = sa.func.min(columns.first_tried_at, type_=columns.first_tried_at.type)
+    return (
+        sa.select(columns.topic, sa.func.count().label("messages"), first.label("first"))
+        .where(columns.topic.in_(topics))
+        .group_by(columns.topic)
+    )
 
 
 def _state_row(state: LevelState) -> dict[str, Any]:

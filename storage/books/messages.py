@@ -89,7 +89,7 @@ class SqlOutbox:
         def work(connection: Connection) -> list[Message]:
             begun: list[Message] = []
             for some in _parts(messages):
-                connection.execute(
+                change = (
                     sa.update(tables.message)
                     .where(c.id.in_(some), c.state == MessageState.WAITING.value)
                     .values(
@@ -100,11 +100,9 @@ class SqlOutbox:
                         ),
                         last_tried_at=now,
                     )
+                    .returning(tables.message)
                 )
-                found = sa.select(tables.message).where(
-                    c.id.in_(some), c.state == MessageState.SENDING.value
-                )
-                begun += [_message_of(row) for row in _rows(connection, found)]
+                begun += [_message_of(dict(row)) for row in connection.execute(change).mappings()]
             return begun
 
         return _done(self._ledger, work)

@@ -14,7 +14,7 @@ from station import Station
 from alerts.settings import MessageSettings
 
 HERE = Path(__file__).parent
-KILLS = 6
+KILLS = 4
 BEFORE_KILL = 12
 
 
