@@ -13,6 +13,8 @@ Row = dict[str, Any]
 def add_new(connection: Connection, table: Table, rows: list[Row]) -> int:
     """Insert rows; those whose key is there already change nothing. Return how many were added."""
     insert = _insert(connection, table).on_conflict_do_nothing()
+    # Of an insert the number is not kept unless asked for; psycopg then answers -1, not 0 or 1.
+    insert = insert.execution_options(preserve_rowcount=True)
     return sum(connection.execute(insert, row).rowcount for row in rows)
 
 

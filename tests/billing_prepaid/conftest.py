@@ -30,8 +30,8 @@ def clock() -> LeapClock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: LeapClock) -> Iterator[SqlLedger]:
-    ledger = SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=clock)
+def ledger(database_url: str, clock: LeapClock) -> Iterator[SqlLedger]:
+    ledger = SqlLedger(database_url, clock=clock)
     yield ledger
     ledger.close()
 

@@ -85,8 +85,8 @@ async def test_one_look_that_differs_is_no_difference_yet(tmp_path) -> None:
         assert look(chain, 4_000, times=1) == [-1_000]
 
 
-async def test_what_agrees_again_ends_by_itself_and_says_so(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_what_agrees_again_ends_by_itself_and_says_so(database_url) -> None:
+    async with chain_of(database_url) as chain:
         await agreed(chain)
         look(chain, 4_000)
         chain.charge(1_000)  # the late reading has come in
@@ -130,8 +130,8 @@ async def test_the_first_amount_of_a_meter_is_opened_by_two_people(tmp_path) -> 
             chain.check.approve("nothing", "boss")
 
 
-async def test_what_moved_since_it_was_proposed_has_to_be_proposed_anew(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_what_moved_since_it_was_proposed_has_to_be_proposed_anew(database_url) -> None:
+    async with chain_of(database_url) as chain:
         await agreed(chain)
         look(chain, 4_000)
         (found,) = chain.check.differences()

@@ -15,6 +15,7 @@ from domain.errors import InvalidInput, RateLimited, UnknownSubject
 from domain.events import EventKind
 from storage.books.prepaid import SqlTokenStore
 from storage.books.sql_books import SqlBooks
+from storage.ledger.sql_ledger import SqlLedger
 
 YUAN_50 = 5_000
 MICRO_50 = 50_000_000
@@ -310,8 +311,10 @@ def test_a_sold_token_is_taken_back_only_with_a_reason_and_a_drawer(tokens) -> N
         tokens.void(serial, "finance", "torn")
 
 
-def test_the_digits_are_nowhere_in_the_database(tokens, ledger, tmp_path) -> None:
-    (digits,) = sold(tokens)
+def test_the_digits_are_nowhere_in_the_database(sqlite_url, tmp_path, rooms, clock) -> None:
+    ledger = SqlLedger(sqlite_url, clock=clock)
+    store = SqlTokenStore(ledger, SqlBooks(ledger, clock=clock))
+    (digits,) = sold(Tokens(rooms, store, ledger.secret(SECRET), clock, lambda _: None))
     seal = digits.replace("-", "")[11:19].encode()
     ledger.close()
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
