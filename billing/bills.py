@@ -133,6 +133,8 @@ class Bills:
         with self._intake.lock:
             charge = self._intake.known(account_id)
             charge.refresh()
+            # What is not in the store yet is in memory after this.
+            charge.flush()
             newest_ms = charge.newest_ms()
             zone = self._parts.zone
             first = max(month_at(start_ms, zone), charge.first_month())

@@ -1,4 +1,4 @@
-"""Bills, tables of use, previews: the same figures as in the books, whichever way they are asked."""
+"""Bills, tables of use, previews: the same figures as in the books, however they are asked."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -70,9 +70,8 @@ def test_use_by_hour_day_and_month_sums_to_the_bills(autumn):
 
 def test_time_that_no_reading_covers_is_left_out(autumn):
     newest = autumn.at(24 * 70 - 3)
-    rows = autumn.charger.usage(
-        ROOM, newest - timedelta(hours=5), newest + timedelta(days=3), "hour"
-    )
+    begin, end = newest - timedelta(hours=5), newest + timedelta(days=3)
+    rows = autumn.charger.usage(ROOM, begin, end, "hour")
     assert [row.energy_wh for row in rows] == [100] * 5
     assert rows[-1].end == newest
 
@@ -137,9 +136,8 @@ def test_a_preview_with_the_tariff_in_force_is_the_bill(autumn):
 def test_given_energy_is_priced_by_month(make_station):
     station = make_station()
     zone = ZoneInfo("Asia/Shanghai")
-    plan = Tariff.model_validate(
-        versions(rate="1", free={"kwh_per_person": "2", "months_off": [12]})
-    )
+    free = {"kwh_per_person": "2", "months_off": [12]}
+    plan = Tariff.model_validate(versions(rate="1", free=free))
     rows = [
         (datetime(2026, 11, 30, 22, tzinfo=zone), datetime(2026, 12, 1, 2, tzinfo=zone), 16_000),
         (datetime(2026, 12, 5, tzinfo=zone), datetime(2026, 12, 6, tzinfo=zone), 500),
