@@ -184,7 +184,7 @@ def _recharge(name: str, at: datetime, chance: random.Random, rooms: list[str]) 
     amount = chance.randrange(1, 10_000) * 10_000
     legs = (Leg(chance.choice(rooms), amount), Leg(CHANNEL, -amount))
     details = {"channel": "wechat", "order": name, "amount_minor": amount // 10_000}
-    return Entry(name, at, EntryKind.RECHARGE, legs, "bench", details=details)
+    return Entry(name, at, EntryKind.RECHARGE, legs, "bench", reference=name, details=details)
 
 
 def _prepare(server: PostgresServer, folder: Path) -> None:
