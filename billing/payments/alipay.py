@@ -25,7 +25,7 @@ from billing.payments.channel import (
     Standing,
 )
 from billing.payments.model import CURRENCY, Order, Payment, Refund, StatementRow
-from billing.payments.reading import BEIJING, Unreadable, beijing_time, text_of, yuan_of
+from billing.payments.reading import BEIJING, Unreadable, beijing_time, text_of, words_of, yuan_of
 from billing.payments.settings import AlipaySettings
 from domain.clock import Clock
 from domain.errors import LinkDown
@@ -150,7 +150,7 @@ class Alipay:
         # N says that this call moved no money: an earlier one may have, the query tells.
         done = reply.get("fund_change") == "Y"
         standing = RefundStanding.DONE if done else RefundStanding.PENDING
-        return RefundReply(standing, str(reply.get("trade_no", ""))[:128])
+        return RefundReply(standing, words_of(reply.get("trade_no")))
 
     def query_refund(self, order: Order, refund: Refund) -> RefundReply:
         """Ask what became of a refund."""
@@ -160,7 +160,7 @@ class Alipay:
             return RefundReply(RefundStanding.UNKNOWN_REFUND)
         _good(reply)
         if reply.get("refund_status") == "REFUND_SUCCESS":
-            return RefundReply(RefundStanding.DONE, str(reply.get("trade_no", ""))[:128])
+            return RefundReply(RefundStanding.DONE, words_of(reply.get("trade_no")))
         return RefundReply(RefundStanding.UNKNOWN_REFUND)
 
     def statement(self, day: date) -> Sequence[StatementRow]:
@@ -196,7 +196,7 @@ class Alipay:
                 raise NoticeRefused(f"its time is more than {self._skew_s} s off", 401, order)
             state = text_of(fields, "trade_status")
             if state not in _PAID:
-                return Notice(about=f"order {order} is {state}"[:200])
+                return Notice(about=words_of("order", order, "is", state))
             seller, app = fields.get("seller_id", ""), fields.get("app_id", "")
             return Notice(payment=_payment(fields, "gmt_payment", seller, app))
         except Unreadable as error:
@@ -226,7 +226,7 @@ class Alipay:
 def _payment(
     fields: Mapping[str, Any], paid_at: str, seller: str | None, app: str | None
 ) -> Payment:
-    currency = str(fields.get("trans_currency") or CURRENCY)
+    currency = words_of(fields.get("trans_currency") or CURRENCY)
     return Payment(
         order=text_of(fields, "out_trade_no"),
         provider_ref=text_of(fields, "trade_no"),
@@ -254,8 +254,7 @@ def _read(reply: Mapping[str, Any], name: str) -> str:
 
 
 def _words(reply: Mapping[str, Any]) -> str:
-    told = (reply.get("sub_code"), reply.get("sub_msg") or reply.get("msg"))
-    return " ".join(str(one) for one in told if one)[:200]
+    return words_of(reply.get("sub_code"), reply.get("sub_msg") or reply.get("msg"))
 
 
 def _yuan(amount_minor: int) -> str:

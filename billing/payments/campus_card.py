@@ -21,7 +21,7 @@ from billing.payments.channel import (
 )
 from billing.payments.http import ANSWER_BYTES_MOST, STATEMENT_BYTES_MOST, Http
 from billing.payments.model import CURRENCY, Order, Payment, Refund, RowKind, StatementRow
-from billing.payments.reading import Unreadable, json_object, minor_of, text_of, time_of
+from billing.payments.reading import Unreadable, json_object, minor_of, text_of, time_of, words_of
 from billing.payments.settings import CampusCardSettings
 from domain.clock import Clock
 from domain.errors import LinkDown
@@ -156,7 +156,7 @@ class CampusCard:
                 return Notice(refund=refund, refund_reply=_refund_reply(fields))
         except Unreadable as error:
             raise NoticeRefused(f"not as the contract has it: {error}", 400) from error
-        return Notice(about=f"a notice of type {kind}")
+        return Notice(about=words_of("a notice of type", kind))
 
     def answer(self, taken: bool, reason: str, status: int) -> NoticeAnswer:
         """Say whether a notice was taken."""
@@ -229,7 +229,7 @@ class CampusCard:
 def _good(status: int, reply: dict[str, Any]) -> dict[str, Any]:
     if 200 <= status < 300:
         return reply
-    raise ChannelRefused(f"{NAME} refuses: {str(reply.get('message', status))[:200]}")
+    raise ChannelRefused(f"{NAME} refuses: {words_of(reply.get('message', status))}")
 
 
 def _payment(fields: Mapping[str, Any]) -> Payment:
@@ -253,8 +253,7 @@ def _refund_reply(fields: Mapping[str, Any]) -> RefundReply:
     standing = words.get(str(fields.get("status")))
     if standing is None:
         raise LinkDown(f"{NAME} tells a state of a refund that is not in its contract")
-    reason = str(fields.get("message", ""))[:200]
-    return RefundReply(standing, str(fields.get("trade", ""))[:128], reason)
+    return RefundReply(standing, words_of(fields.get("trade")), words_of(fields.get("message")))
 
 
 def _statement_row(row: object) -> StatementRow:

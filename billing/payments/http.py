@@ -27,7 +27,11 @@ class Http:
     def __init__(self, name: str, base_url: str, timeout_s: float) -> None:
         self._name, self._base_url = name, base_url
         # A proxy of the environment leads out to a provider, never to this machine.
-        self._client = httpx.Client(timeout=timeout_s, trust_env=not is_local(base_url))
+        # Plain http is for this machine alone (the settings see to it), and has nothing to verify.
+        secure = base_url.startswith("https:")
+        self._client = httpx.Client(
+            timeout=timeout_s, trust_env=not is_local(base_url), verify=secure
+        )
 
     def call(
         self,

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 
 from domain.money import AMOUNT_MOST_MINOR, MINOR_PER_UNIT
 
+# What is told may be wrong, but it must go into a database.
+MINOR_MOST = AMOUNT_MOST_MINOR * 1_000
+WORDS_MOST = 200
 BEIJING = ZoneInfo("Asia/Shanghai")
 
 
@@ -30,9 +33,15 @@ def json_object(body: bytes | str) -> dict[str, Any]:
 def text_of(fields: Mapping[str, Any], name: str) -> str:
     """Return a text that must be there. Raises Unreadable."""
     value = fields.get(name)
-    if not isinstance(value, str) or not value or len(value) > 256:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 256:
         raise Unreadable(f"{name} is missing or no text")
     return value
+
+
+def words_of(*values: object) -> str:
+    """Return what a provider says in words, in one short line."""
+    line = " ".join(str(value) for value in values if value not in (None, ""))
+    return "".join(letter for letter in line if letter.isprintable())[:WORDS_MOST]
 
 
 def minor_of(fields: Mapping[str, Any], name: str) -> int:
@@ -40,7 +49,7 @@ def minor_of(fields: Mapping[str, Any], name: str) -> int:
     value = fields.get(name)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MINOR_MOST:
         raise Unreadable(f"{name} is missing or no whole number")
     return value
 
@@ -58,7 +67,7 @@ def yuan_minor(text: str, name: str = "amount") -> int:
         raise Unreadable(f"{name} is missing or no amount") from error
     if not minor.is_finite() or minor != minor.to_integral_value() or minor < 0:
         raise Unreadable(f"{name} is no amount in yuan and fen")
-    if minor > AMOUNT_MOST_MINOR * 1_000:
+    if minor > MINOR_MOST:
         raise Unreadable(f"{name} is too large")
     return int(minor)
 

@@ -19,7 +19,7 @@ from billing.payments.channel import (
 )
 from billing.payments.http import STATEMENT_BYTES_MOST, Http
 from billing.payments.model import CURRENCY, Order, Payment, Refund, StatementRow
-from billing.payments.reading import BEIJING, Unreadable, beijing_time, minor_of, text_of
+from billing.payments.reading import BEIJING, Unreadable, beijing_time, minor_of, text_of, words_of
 from billing.payments.settings import UnionPaySettings
 from billing.payments.unionpay_bill import bill_rows
 from billing.payments.unionpay_signing import NotSigned, UnionPayKeys, check, signed
@@ -113,9 +113,9 @@ class UnionPay:
             },
         )
         code = reply.get("respCode", "")
-        words = f"{code} {reply.get('respMsg', '')}"[:200]
+        words = words_of(code, reply.get("respMsg"))
         if code in _DONE or code in _OPEN:
-            return RefundReply(RefundStanding.PENDING, reply.get("queryId", "")[:128], words)
+            return RefundReply(RefundStanding.PENDING, words_of(reply.get("queryId")), words)
         # Refused: unless the same refund was taken before, which its query tells.
         known = self.query_refund(order, refund)
         if known.standing is RefundStanding.UNKNOWN_REFUND:
@@ -183,7 +183,7 @@ class UnionPay:
             if text_of(fields, "merId") != self.merchant:
                 raise NoticeRefused("a refund of another merchant", 403)
             return Notice(refund=order, refund_reply=_refund_reply(code, fields))
-        return Notice(about=f"{order}: transaction {kind} is {code}"[:200])
+        return Notice(about=words_of(order, "transaction", kind, "is", code))
 
     def _query(self, order_id: str, sent_at: datetime) -> dict[str, str] | None:
         """Ask about a transaction by its id and time; None where there is none."""
@@ -278,15 +278,15 @@ def _refund_reply(code: str, fields: Mapping[str, str]) -> RefundReply:
         standing = RefundStanding.DONE
     else:
         standing = RefundStanding.PENDING if code in _OPEN else RefundStanding.REFUSED
-    reason = "" if standing is RefundStanding.DONE else f"{code} {fields.get('respMsg', '')}"[:200]
-    return RefundReply(standing, fields.get("queryId", "")[:128], reason)
+    reason = "" if standing is RefundStanding.DONE else words_of(code, fields.get("respMsg"))
+    return RefundReply(standing, words_of(fields.get("queryId")), reason)
 
 
 def _good(reply: dict[str, str]) -> dict[str, str]:
     code = reply.get("respCode", "")
     if code in _DONE:
         return reply
-    words = f"{code} {reply.get('respMsg', '')}"[:200]
+    words = words_of(code, reply.get("respMsg"))
     if code in _OPEN:
         raise LinkDown(f"{NAME} can't tell now: {words}")
     raise ChannelRefused(f"{NAME} refuses: {words}")

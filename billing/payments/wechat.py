@@ -21,7 +21,15 @@ from billing.payments.channel import (
     Standing,
 )
 from billing.payments.model import CURRENCY, Order, Payment, Refund, StatementRow
-from billing.payments.reading import BEIJING, Unreadable, json_object, minor_of, text_of, time_of
+from billing.payments.reading import (
+    BEIJING,
+    Unreadable,
+    json_object,
+    minor_of,
+    text_of,
+    time_of,
+    words_of,
+)
 from billing.payments.settings import WeChatSettings, is_local
 from billing.payments.wechat_bill import bill_rows, checked_bill
 from domain.clock import Clock
@@ -235,7 +243,7 @@ class WeChat:
             standing = _REFUNDS.get(text_of(resource, "refund_status"), RefundStanding.PENDING)
             reply = RefundReply(standing, text_of(resource, "refund_id"), kind)
             return Notice(refund=text_of(resource, "out_refund_no"), refund_reply=reply)
-        return Notice(about=f"a notice of type {kind}"[:200])
+        return Notice(about=words_of("a notice of type", kind))
 
     def _bridge(self, prepay_id: str) -> dict[str, str]:
         """Return what WeixinJSBridge asks for, signed with the merchant's key."""
@@ -319,6 +327,6 @@ def _message(content: Any) -> str:
 
 def _field(content: Any, name: str) -> str:
     try:
-        return str(json_object(content).get(name, ""))[:200]
+        return words_of(json_object(content).get(name))
     except (Unreadable, TypeError):
         return ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from pay_office import Office, make_blank
@@ -36,6 +37,7 @@ def bridge() -> Iterator[CampusCardProvider]:
 def card(bridge: CampusCardProvider) -> CampusCardProvider:
     """The bridge as new."""
     bridge.trades.clear()
+    bridge.requests = 0
     bridge.refuse_refunds = bridge.slow_refunds = bridge.down = False
     bridge.secret = b"0123456789abcdef0123456789abcdef"
     return bridge

@@ -3,19 +3,20 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from billing.model import Account
+from billing.model import Account, Occupancy, Person
 from billing.payments.campus_card import CampusCard
+from billing.payments.cashier import CashRequest
 from billing.payments.channel import PaymentChannel
-from billing.payments.model import Order, OrderRequest, Refund
+from billing.payments.model import Order, OrderRequest, Receipt, Refund
 from billing.payments.refunds import RefundRequest
 from billing.payments.service import Payments
 from billing.payments.settings import PaymentSettings
-from domain.books import BookAccount, clearing_book, room_book
+from domain.books import BookAccount, Entry, EntryKind, Leg, clearing_book, room_book
 from domain.clock import LeapClock
 from domain.errors import StoreUnavailable
 from domain.events import Event
@@ -39,9 +40,11 @@ def make_blank(file: Path) -> None:
 
 
 class Rooms:
-    """A directory of a few rooms that may be closed."""
+    """A directory of a few rooms that may be closed, and of who lives there."""
 
     def __init__(self) -> None:
+        self.people: dict[str, Person] = {}
+        self.stays: list[Occupancy] = []
         self.known = {
             name: Account(name, "B1", name.removeprefix("b1-"), RoomKind.DORM, "dorm")
             for name in ROOMS
@@ -49,6 +52,19 @@ class Rooms:
 
     def account(self, account_id: str) -> Account | None:
         return self.known.get(account_id)
+
+    def person(self, person_id: str) -> Person | None:
+        return self.people.get(person_id)
+
+    def occupants(self, account_id: str, on: date | None = None) -> list[Person]:
+        stays = (stay for stay in self.stays if stay.account == account_id)
+        return [self.people.get(stay.person, Person(stay.person, "")) for stay in stays]
+
+    def occupancies(
+        self, *, account_id: str | None = None, person_id: str | None = None
+    ) -> list[Occupancy]:
+        wanted = (account_id, person_id)
+        return [stay for stay in self.stays if (stay.account, stay.person) == wanted]
 
     def close(self, account_id: str) -> None:
         self.known[account_id] = replace(self.known[account_id], closed_at=NOON)
@@ -88,11 +104,13 @@ class Inbox:
 class Office:
     """The station's money side with its providers; `payments` is what is tested."""
 
-    def __init__(self, folder: Path, card: CampusCardProvider, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, card: CampusCardProvider, url: str = "", **settings: Any
+    ) -> None:
         self.folder = folder
         self.clock, self.rooms, self.events = LeapClock(NOON), Rooms(), list[Event]()
         self.power = "on"
-        self.ledger = SqlLedger(f"sqlite:///{folder / 'ledger.db'}", clock=self.clock)
+        self.ledger = SqlLedger(url or f"sqlite:///{folder / 'ledger.db'}", clock=self.clock)
         self.books = SqlBooks(self.ledger, clock=self.clock)
         self.inbox, self.card = Inbox(), card
         card.clock = self.clock
@@ -136,20 +154,33 @@ class Office:
             power_state=lambda _: self.power,
         )
 
+    def request(self, **more: Any) -> OrderRequest:
+        usual = {"key": "k1", "account": "b1-101", "channel": "campus-card", "amount_minor": 5000}
+        return OrderRequest(**(usual | more))
+
     def order(self, amount_minor: int = 5000, key: str = "k1", **more: Any) -> Order:
-        asked = OrderRequest(
-            **{
-                "key": key,
-                "account": "b1-101",
-                "channel": "campus-card",
-                "amount_minor": amount_minor,
-                **more,
-            }
-        )
+        asked = self.request(amount_minor=amount_minor, key=key, **more)
         return self.payments.create_order(asked, "li", "20260001")
 
+    def cash(
+        self, amount_minor: int, key: str = "c1", cashier: str = "wang", **more: Any
+    ) -> Receipt:
+        asked = CashRequest(key, "b1-101", amount_minor, **more)
+        return self.payments.cash_recharge(asked, cashier)
+
+    def spend(self, amount_minor: int, name: str = "use") -> None:
+        """Charge the room for power."""
+        amount = amount_minor * 10_000
+        self.books.open(BookAccount("revenue:energy")).result(10)
+        legs = (Leg(room_book("b1-101"), -amount), Leg("revenue:energy", amount))
+        entry = Entry(f"charge:{name}", self.clock.now(), EntryKind.CHARGE, legs, "system")
+        self.books.post(entry).result(10)
+
     def refund(self, order: Order, amount_minor: int, key: str = "r1", **more: Any) -> Refund:
-        asked = RefundRequest(key, order.id, amount_minor, "paid twice")
+        return self.refund_of(order.id, amount_minor, key, **more)
+
+    def refund_of(self, order: str, amount_minor: int, key: str = "r1", **more: Any) -> Refund:
+        asked = RefundRequest(key, order, amount_minor, "paid twice")
         return self.payments.refund(asked, "wang", **more)
 
     def state(self, order: Order) -> str:
