@@ -115,7 +115,7 @@ def test_what_the_station_asks_gets_an_answer_that_the_document_foretells(operat
         # An error of the application itself comes through to the test.
         (KeyError("inside"), KeyError, "inside"),
         (HTTPException(503, "tea"), FailureGroup, "Server error"),
-        (HTTPException(418, "tea"), FailureGroup, "Undocumented HTTP status code"),
+        (HTTPException(418, "tea"), FailureGroup, "Undocumented status code"),
     ],
 )
 def test_a_broken_promise_is_noticed(operations, monkeypatch, error, noticed, told):
