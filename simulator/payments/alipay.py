@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,7 +19,14 @@ from fastapi import FastAPI, Request, Response
 
 from domain.clock import Clock
 from simulator.payments.keys import new_key, private_pem, public_pem
-from simulator.payments.provider import GivenBack, LocalProvider, SignedNotice, Tamper, Trade
+from simulator.payments.provider import (
+    GivenBack,
+    LocalProvider,
+    SignedNotice,
+    Tamper,
+    Trade,
+    write_keys,
+)
 
 BEIJING = timezone(timedelta(hours=8))
 STAMP = "%Y-%m-%d %H:%M:%S"
@@ -82,6 +90,18 @@ class AlipayProvider(LocalProvider):
             raise ValueError("the address is not signed by the merchant")
         with self.lock:
             return self._create(asked, json.loads(asked["biz_content"])).order
+
+    def table(self, folder: Path) -> dict[str, str]:
+        """Write the merchant's key files into a folder; return the table of the site file."""
+        files = {"alipay.pem": self.merchant_key, "alipay-public.pem": self.public_key}
+        write_keys(folder, files)
+        return {
+            "base_url": self.gateway,
+            "app_id": self.app_id,
+            "seller": self.seller,
+            "private_key_file": "alipay.pem",
+            "alipay_public_key_file": "alipay-public.pem",
+        }
 
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign the notice of a paid order."""

@@ -5,13 +5,21 @@ import hmac
 import json
 import secrets
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 
 from domain.clock import Clock
-from simulator.payments.provider import GivenBack, LocalProvider, SignedNotice, Tamper, Trade
+from simulator.payments.provider import (
+    GivenBack,
+    LocalProvider,
+    SignedNotice,
+    Tamper,
+    Trade,
+    write_keys,
+)
 
 SKEW_S = 300
 BEIJING = timezone(timedelta(hours=8))
@@ -37,6 +45,16 @@ class CampusCardProvider(LocalProvider):
             return self._answer(request, body)
 
         return app
+
+    def table(self, folder: Path) -> dict[str, str]:
+        """Write the secret into a folder; return the table of the site file."""
+        write_keys(folder, {"campus-card.key": self.secret.decode()})
+        return {
+            "base_url": self.url,
+            "merchant": self.merchant,
+            "key_id": self.key_id,
+            "secret_file": "campus-card.key",
+        }
 
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign the notice of a paid order."""

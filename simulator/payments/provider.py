@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 import httpx
 import uvicorn
@@ -135,6 +136,10 @@ class LocalProvider:
         """Build what is served."""
         raise NotImplementedError
 
+    def table(self, folder: Path) -> dict[str, str]:
+        """Write the merchant's key files into a folder; return the table of the site file."""
+        raise NotImplementedError
+
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign the notice of a paid order."""
         raise NotImplementedError
@@ -232,6 +237,14 @@ class LocalProvider:
     def new_trade(self) -> str:
         """Return a number for a movement of money, 28 digits."""
         return f"{self.now():%Y%m%d}{secrets.randbelow(10**20):020d}"
+
+
+def write_keys(folder: Path, files: Mapping[str, str]) -> None:
+    """Write key files that nobody else on this machine may read."""
+    for name, content in files.items():
+        file = folder / name
+        file.touch(mode=0o600)
+        file.write_text(content)
 
 
 def _serve(server: uvicorn.Server, ready: threading.Event) -> None:

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from cryptography.exceptions import InvalidSignature
@@ -18,7 +19,14 @@ from fastapi import FastAPI, Request, Response
 from domain.clock import Clock
 from simulator.payments.certificates import certificate, pem
 from simulator.payments.keys import new_key, private_pem
-from simulator.payments.provider import GivenBack, LocalProvider, SignedNotice, Tamper, Trade
+from simulator.payments.provider import (
+    GivenBack,
+    LocalProvider,
+    SignedNotice,
+    Tamper,
+    Trade,
+    write_keys,
+)
 
 BEIJING = timezone(timedelta(hours=8))
 STAMP = "%Y%m%d%H%M%S"
@@ -81,6 +89,25 @@ class UnionPayProvider(LocalProvider):
         if trade and trade.expires_at and self.now() > trade.expires_at:
             raise ValueError(f"unionpay: {order} has timed out")
         return super().mark_paid(order)
+
+    def table(self, folder: Path) -> dict[str, str]:
+        """Write the merchant's key files into a folder; return the table of the site file."""
+        files = {
+            "unionpay.pem": self.merchant_key,
+            "unionpay-own.cer": self.merchant_certificate,
+            "unionpay-root.cer": self.root,
+            "unionpay-middle.cer": self.middle,
+        }
+        write_keys(folder, files)
+        return {
+            "base_url": self.url,
+            "file_url": self.url,
+            "merchant": self.merchant,
+            "private_key_file": "unionpay.pem",
+            "signing_certificate_file": "unionpay-own.cer",
+            "root_certificate_file": "unionpay-root.cer",
+            "middle_certificate_file": "unionpay-middle.cer",
+        }
 
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign the notice of a paid order."""

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,7 +22,14 @@ from fastapi import FastAPI, Request, Response
 
 from domain.clock import Clock, SystemClock
 from simulator.payments.keys import new_key, private_pem, public_pem
-from simulator.payments.provider import GivenBack, LocalProvider, SignedNotice, Tamper, Trade
+from simulator.payments.provider import (
+    GivenBack,
+    LocalProvider,
+    SignedNotice,
+    Tamper,
+    Trade,
+    write_keys,
+)
 
 SKEW_S = 300
 BEIJING = timezone(timedelta(hours=8))
@@ -68,6 +76,25 @@ class WeChatProvider(LocalProvider):
             return self._answer(request, body)
 
         return app
+
+    def table(self, folder: Path) -> dict[str, str]:
+        """Write the merchant's key files into a folder; return the table of the site file."""
+        files = {
+            "wechat.pem": self.merchant_key,
+            "wechat.key": self.api_v3_key,
+            "wechat-public.pem": self.public_key,
+        }
+        write_keys(folder, files)
+        return {
+            "base_url": self.url,
+            "app_id": self.app_id,
+            "merchant": self.merchant,
+            "private_key_file": "wechat.pem",
+            "certificate_serial": self.certificate_serial,
+            "api_v3_key_file": "wechat.key",
+            "public_key_file": "wechat-public.pem",
+            "public_key_id": self.public_key_id,
+        }
 
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign and encrypt the notice of a paid order."""

@@ -9,6 +9,7 @@ from billing.payments.settings import PaymentSettings
 from domain.clock import LeapClock
 from domain.errors import InvalidInput
 from simulator.payments.alipay import AlipayProvider
+from simulator.payments.campus_card import CampusCardProvider
 from simulator.payments.unionpay import UnionPayProvider
 from simulator.payments.wechat import WeChatProvider
 
@@ -16,7 +17,7 @@ CARD = {
     "base_url": "https://card.example.edu.cn/bridge/",
     "merchant": "POWER01",
     "key_id": "K1",
-    "secret_file": "card.key",
+    "secret_file": "campus-card.key",
 }
 WECHAT = {
     "app_id": "wx8888",
@@ -35,10 +36,10 @@ ALIPAY = {
 }
 UNIONPAY = {
     "merchant": "777290058110048",
-    "signing_certificate_file": "union.cer",
-    "private_key_file": "union.pem",
-    "root_certificate_file": "root.cer",
-    "middle_certificate_file": "middle.cer",
+    "signing_certificate_file": "unionpay-own.cer",
+    "private_key_file": "unionpay.pem",
+    "root_certificate_file": "unionpay-root.cer",
+    "middle_certificate_file": "unionpay-middle.cer",
 }
 
 
@@ -50,22 +51,11 @@ def settings(**tables):
 def keys(tmp_path_factory):
     """A folder with every key file as it should be."""
     folder = tmp_path_factory.mktemp("keys")
-    wechat, alipay, union = WeChatProvider(), AlipayProvider(), UnionPayProvider(LeapClock(NOON))
-    bare = "".join(alipay.public_key.splitlines()[1:-1])
-    files = {
-        "card.key": "0123456789abcdef0123456789abcdef\n",
-        "wechat.pem": wechat.merchant_key,
-        "wechat.key": wechat.api_v3_key + "\n",
-        "wechat-public.pem": wechat.public_key,
-        "alipay.pem": alipay.merchant_key,
-        "alipay-public.pem": bare,
-        "union.cer": union.merchant_certificate,
-        "union.pem": union.merchant_key,
-        "root.cer": union.root,
-        "middle.cer": union.middle,
-    }
-    for name, content in files.items():
-        (folder / name).write_text(content)
+    for provider in (CampusCardProvider(), WeChatProvider(), AlipayProvider()):
+        provider.table(folder)
+    UnionPayProvider(LeapClock(NOON)).table(folder)
+    bare = "".join((folder / "alipay-public.pem").read_text().splitlines()[1:-1])
+    (folder / "alipay-public.pem").write_text(bare)
     return folder
 
 
@@ -91,7 +81,7 @@ def test_all_channels_open_without_a_connection(keys):
 
 
 def test_every_key_file_that_is_wrong_is_said_at_once(keys, tmp_path):
-    (tmp_path / "card.key").write_text("short")
+    (tmp_path / "campus-card.key").write_text("short")
     (tmp_path / "wechat.key").write_text("x" * 31)
     (tmp_path / "wechat.pem").write_text("nothing")
     (tmp_path / "wechat-public.pem").write_bytes((keys / "wechat.pem").read_bytes())
@@ -108,7 +98,7 @@ def test_every_key_file_that_is_wrong_is_said_at_once(keys, tmp_path):
 
 
 def test_a_certificate_of_another_key_is_refused(keys):
-    found = faults(keys, unionpay=UNIONPAY | {"signing_certificate_file": "root.cer"})
+    found = faults(keys, unionpay=UNIONPAY | {"signing_certificate_file": "unionpay-root.cer"})
     assert found == {"payments.unionpay.signing_certificate_file": "does not belong to the key"}
 
 
@@ -122,8 +112,8 @@ def test_wechat_may_be_trusted_by_its_certificates(keys, tmp_path):
 
 
 def test_a_secret_that_is_being_replaced_is_good_until_it_is_gone(keys, tmp_path):
-    for name in ("card.key", "old.key"):
-        (tmp_path / name).write_bytes((keys / "card.key").read_bytes())
+    for name in ("campus-card.key", "old.key"):
+        (tmp_path / name).write_bytes((keys / "campus-card.key").read_bytes())
     table = CARD | {"former_key_id": "K0", "former_secret_file": "old.key"}
     (channel,) = opened(tmp_path, **{"campus-card": table}).values()
     assert set(channel._secrets) == {"K0", "K1"}

@@ -34,27 +34,9 @@ def unionpay(office, provider):
     return channel
 
 
-def channel_of(office, provider, **changes):
-    files = {
-        "key.pem": provider.merchant_key,
-        "own.pem": provider.merchant_certificate,
-        "root.pem": provider.root,
-        "middle.pem": provider.middle,
-    }
-    for name, content in files.items():
-        (office.folder / name).write_text(content)
-    table = {
-        "base_url": provider.url,
-        "file_url": provider.url,
-        "merchant": provider.merchant,
-        "private_key_file": "key.pem",
-        "signing_certificate_file": "own.pem",
-        "root_certificate_file": "root.pem",
-        "middle_certificate_file": "middle.pem",
-    }
-    settings = PaymentSettings.model_validate(
-        {"notify_url": office.inbox.url, "unionpay": table | changes}
-    )
+def channel_of(office, provider):
+    table = {"notify_url": office.inbox.url, "unionpay": provider.table(office.folder)}
+    settings = PaymentSettings.model_validate(table)
     return open_payment_channels(settings, office.folder, office.clock)["unionpay"]
 
 
