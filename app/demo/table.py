@@ -44,9 +44,22 @@ def _head(session: Session, url: str, language: Language) -> Panel:
         f"{counters.sweeps / max(seconds, 1):.1f} {word('sweeps')}   ",
         f"{counters.readings_acknowledged:,} {word('readings')}   {word('spool')} {spool.depth}   ",
         f"{word('campus')} {total_kw:.1f} kW   {seconds:.0f} s\n",
+        f"{_money(session, language)}\n",
         (f"{url}/docs", "cyan"),
     )
     return Panel(body, title=f"Wattwarden - {session.site.title}", border_style="cyan")
+
+
+def _money(session: Session, language: Language) -> str:
+    figures = session.till.figures()
+    return "   ".join(
+        (
+            f"{figures.accounts} {text('demo.accounts', language)}",
+            f"{figures.recharges} {text('demo.paid', language)} {figures.recharged} CNY",
+            f"{text('demo.used', language)} {figures.used:.2f} CNY",
+            f"{figures.owing} {text('demo.owing', language)}",
+        )
+    )
 
 
 def _buses(station: Station, language: Language) -> Table:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from domain.books import REVENUE_ENERGY, clearing_book
 from domain.causes import CauseKind
 from domain.clock import Clock
 from domain.commands import Action, Command, Receipt, ReceiptStatus
-from domain.money import micro_to_minor
+from domain.money import decimal_of, micro_to_minor, minor_to_micro
 from domain.site import Meter, RoomKind
 from simulator.payments.campus_card import CampusCardProvider
 from simulator.people import demo_people
@@ -58,6 +59,17 @@ class Sale:
     amount_minor: int
     credited_s: float | None = None
     failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The money of the demonstration as its screen shows it; amounts in currency units."""
+
+    accounts: int
+    recharges: int
+    recharged: Decimal
+    used: Decimal
+    owing: int
 
 
 def demo_money(notify_url: str, provider: CampusCardProvider) -> MoneyFile:
@@ -172,6 +184,22 @@ class Till:
         for future in self._under_way:
             future.result()
         self._money.services.payments.tick()
+
+    def figures(self) -> Figures:
+        """Return what the screen shows."""
+        services = self._money.services
+        names = [account.id for account in services.directory.accounts()]
+        balances = [services.charger.balance_micro(name) for name in names]
+        accrued_micro = sum(services.charger.accrued_micro(name) for name in names)
+        booked_micro = services.books.balance(REVENUE_ENERGY) or 0
+        credited = [sale for sale in self.sales if sale.credited_s is not None]
+        return Figures(
+            accounts=len(names),
+            recharges=len(credited),
+            recharged=decimal_of(minor_to_micro(sum(sale.amount_minor for sale in credited))),
+            used=decimal_of(booked_micro + accrued_micro),
+            owing=sum(1 for balance in balances if balance is not None and balance < 0),
+        )
 
     def result(self, commands: Sequence[tuple[Command, Receipt | None]]) -> Mapping[str, Any]:
         """Say what was sold and charged; call it after the money has stopped."""
