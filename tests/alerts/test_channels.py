@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import (
+from message_servers import (
     HttpServer,
     Request,
     SmtpServer,
@@ -151,6 +151,14 @@ def test_every_channel_that_is_wrong_is_named() -> None:
         "messages.channels.one.url",
         "messages.channels.two.url",
     ]
+
+
+def test_an_sdk_that_is_not_installed_is_a_fault_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("alerts.channels.find_spec", lambda _name: None)
+    with pytest.raises(InvalidInput, match=r"messages\.channels\.test: .*make providers"):
+        tencent("127.0.0.1:1")
 
 
 # --- SMS ------------------------------------------------------------------------------------

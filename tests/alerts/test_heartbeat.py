@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from station import LATER, WANG, Box, Station, notice
+from message_station import LATER, WANG, Box, Station, notice
 
 from domain.errors import StoreUnavailable
 from domain.events import EventKind, Severity

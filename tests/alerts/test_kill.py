@@ -7,9 +7,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sender import Hook
-from servers import HttpServer
-from station import Station
+from message_sender import Hook
+from message_servers import HttpServer
+from message_station import Station
 
 from alerts.settings import MessageSettings
 
@@ -20,7 +20,13 @@ BEFORE_KILL = 12
 
 def run_and_kill(folder: Path, host: str, name: str) -> list[str]:
     """Run the sender until it has told of some topics, kill it, return those it told of."""
-    command = [sys.executable, str(HERE / "sender.py"), str(folder / "ledger.db"), host, name]
+    command = [
+        sys.executable,
+        str(HERE / "message_sender.py"),
+        str(folder / "ledger.db"),
+        host,
+        name,
+    ]
     where = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where) as child:
         assert child.stdout is not None

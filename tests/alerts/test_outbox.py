@@ -4,8 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import HttpServer
-from station import LATER, LI, NOBODY, NOON, REFUSED, SENT, WANG, Box, Station, local, notice
+from message_servers import HttpServer
+from message_station import (
+    LATER,
+    LI,
+    NOBODY,
+    NOON,
+    REFUSED,
+    SENT,
+    WANG,
+    Box,
+    Station,
+    local,
+    notice,
+)
 
 from alerts.channels import build_channels
 from alerts.model import Answer, MessageState, Outcome

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from campus import MINUTE_S, Campus
+from arrears_campus import MINUTE_S, Campus
 
 from alerts.model import Answer, Outcome
 from billing.levels import LevelPolicy

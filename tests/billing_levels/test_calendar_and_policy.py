@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from campus import SHANGHAI, local
+from arrears_campus import SHANGHAI, local
 from pydantic import ValidationError
 
 from billing.levels import LevelPolicy

@@ -1,6 +1,7 @@
 """For how many days a balance lasts: literal histories in, days out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -8,7 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bench.forecast import HORIZONS_DAYS, campus, errors
-from billing.forecast import DAYS_MOST, DayCost, Forecasts, Usual, days_left, usual_of
+from billing.forecast import (
+    DAYS_MOST,
+    DayCost,
+    Forecasts,
+    Usual,
+    days_left,
+    history_from,
+    usual_of,
+)
 
 YUAN = 1_000_000
 MONDAY = date(2026, 3, 9)
@@ -116,3 +125,30 @@ def test_histories_are_read_a_few_at_a_time_and_once_a_day() -> None:
 def test_usual_days_are_told_apart() -> None:
     usual = usual_of(history(([1.0] * 5 + [3.0] * 2) * 4), MONDAY)
     assert usual == Usual(pytest.approx(YUAN), pytest.approx(3 * YUAN))
+
+
+@dataclass
+class Stretch:
+    """A day as charging tells it."""
+
+    start: datetime
+    energy_wh: int
+    cost_micro: int
+
+
+def test_a_history_begins_with_the_first_use() -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    asked: list[tuple[str, str, str]] = []
+
+    def usage(account: str, start: datetime, end: datetime, step: str) -> list[Stretch]:
+        asked.append((account, start.isoformat(), end.isoformat()))
+        days = [start + timedelta(days=n) for n in range(4)]
+        return [Stretch(day, wh, wh * 500) for day, wh in zip(days, (0, 900, 0, 800), strict=True)]
+
+    history = history_from(usage, zone)("a", date(2026, 3, 1), date(2026, 3, 4))
+    assert [(one.day.day, one.cost_micro) for one in history] == [
+        (2, 450_000),
+        (3, 0),
+        (4, 400_000),
+    ]
+    assert asked == [("a", "2026-03-01T00:00:00+08:00", "2026-03-05T00:00:00+08:00")]

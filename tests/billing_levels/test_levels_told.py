@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campus import DAY_S, HOUR_S, Campus
+from arrears_campus import DAY_S, HOUR_S, Campus
 
 
 @pytest.fixture

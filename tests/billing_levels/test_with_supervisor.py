@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from campus import Campus, local
+from arrears_campus import Campus, local
 from world import World
 
 from domain.causes import CauseKind, Verdict

@@ -1,4 +1,4 @@
-"""A program that queues and sends messages until it is killed: `sender.py FILE HOST ROUND`.
+"""A program that queues and sends messages until it is killed: `message_sender.py FILE HOST ROUND`.
 
 It prints a topic once that topic's message is durable.
 """
