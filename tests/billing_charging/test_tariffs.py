@@ -96,7 +96,7 @@ def test_versions_stand_in_order_and_the_first_holds_before_its_date():
     ]
     tariff = Tariff.model_validate({"versions": versions})
     days = (date(2025, 1, 1), date(2026, 6, 30), date(2026, 7, 1))
-    assert [str(tariff.at(day).rate) for day in days] == ["3", "3", "7"]
+    assert [str(tariff.at(day).rate) for day in days] == ["1", "1", "2"]
     with pytest.raises(ValidationError, match="in order of valid_from"):
         Tariff.model_validate({"versions": versions[::-1]})
 
