@@ -2,8 +2,8 @@
 
 from billing.model import Directory
 from billing.reports.balances import rooms
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Table, moment, money, text
-from billing.reports.scan import Scan
 
 NAMES_MOST = 8
 

@@ -1,8 +1,8 @@
 """Opening and closing balances of rooms and shops, with what moved between: a checked identity."""
 
 from billing.model import Directory
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Note, Table, money, text
-from billing.reports.scan import Scan
 from domain.books import EntryKind
 
 # The columns between the opening and the closing balance, and the kinds each adds up.

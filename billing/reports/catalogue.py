@@ -22,9 +22,9 @@ from billing.reports import (
 )
 from billing.reports.cashier import CashierSource
 from billing.reports.exceptions import HeldSource
+from billing.reports.figures import Scan
 from billing.reports.model import Report, Table, report_of
 from billing.reports.period import Period
-from billing.reports.scan import Scan
 from domain.books import Unit
 from domain.errors import UnknownSubject
 
@@ -92,7 +92,7 @@ REPORTS: Mapping[str, _Maker] = MappingProxyType(
         "consumption-by-tier": _use("tier"),
         "consumption-by-kind": _use("kind"),
         "consumption-by-month": _use("reference"),
-        "consumption-by-room": _use("building", "account"),
+        "consumption-by-room": _placed(consumption.by_room),
         "consumption-by-day": _folded(consumption.by_day),
         "fees": _placed(fees.fees),
         "free-energy": _placed(free_energy.free_energy),

@@ -7,8 +7,9 @@ is the movement of the energy revenue account.
 from collections import defaultdict
 from collections.abc import Sequence
 
+from billing.model import Directory
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Column, Kind, Note, Table, energy, money, name, text
-from billing.reports.scan import Scan
 from billing.reports.use import Use, UseKey
 from domain.books import EntryKind
 
@@ -40,6 +41,29 @@ def consumption(scan: Scan, dimensions: Sequence[str]) -> Table:
         (*labels, *_figures(groups[labels])) for labels in sorted(groups)
     ]
     return Table((*columns, *_FIGURES), rows, late_notes(scan))
+
+
+def by_room(scan: Scan, directory: Directory) -> Table:
+    """Add the charged energy up by room; a prepaid meter's is its room's."""
+    groups: dict[tuple[str, str], Use] = defaultdict(Use)
+    for key, use in scan.used.items():
+        group = groups[key.building, customer(key.account, directory)]
+        group.energy_wh += use.energy_wh
+        group.free_wh += use.free_wh
+        group.amount_micro += use.amount_micro
+    columns = (_COLUMNS["building"], _COLUMNS["account"], *_FIGURES)
+    rows: list[tuple[Cell, ...]] = [
+        (*labels, *_figures(groups[labels])) for labels in sorted(groups)
+    ]
+    return Table(columns, rows, late_notes(scan))
+
+
+def customer(label: str, directory: Directory) -> str:
+    """Return the account a label of a scan means: itself, or the one a prepaid meter counts for."""
+    if not label.startswith("meter:"):
+        return label
+    account = directory.account_of_meter(label.removeprefix("meter:"))
+    return account.id if account else label
 
 
 def by_day(scan: Scan) -> Table:

@@ -1,8 +1,9 @@
 """Fees of shops: service fees and what was missing to a minimum, by account."""
 
 from billing.model import Directory
+from billing.reports.consumption import customer
+from billing.reports.figures import Scan, Tally
 from billing.reports.model import Cell, Table, count, money, name, text
-from billing.reports.scan import Scan, Tally
 
 
 def fees(scan: Scan, directory: Directory) -> Table:
@@ -19,7 +20,7 @@ def fees(scan: Scan, directory: Directory) -> Table:
 
 
 def _row(key: tuple[str, str], tally: Tally, directory: Directory) -> tuple[Cell, ...]:
-    account_id, fee = key
+    account_id, fee = customer(key[0], directory), key[1]
     account = directory.account(account_id)
     building, room = (account.building, account.room) if account else ("", "")
     return (account_id, building, room, fee, tally.entries, tally.amount)

@@ -1,8 +1,8 @@
 """Free base energy: what was there, granted, used, expired, and what is left, in Wh."""
 
 from billing.model import Directory
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Note, Table, energy, text
-from billing.reports.scan import Scan
 from domain.books import FREE_EXPIRED, FREE_GRANTED, FREE_USED, EntryKind, Unit
 
 _HOUSE = {FREE_GRANTED, FREE_USED, FREE_EXPIRED}

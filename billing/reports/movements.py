@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Column, Kind, Table, count, moment, money, name, text
 from billing.reports.recharges import channel_of
-from billing.reports.scan import Scan
 from billing.reports.source import Booked, Move
 from domain.books import EntryKind
 

@@ -7,8 +7,8 @@ nets are what the trial balance shows for them. What comes in is positive, what 
 from collections import defaultdict
 from datetime import date
 
+from billing.reports.figures import Scan, Tally
 from billing.reports.model import Cell, Column, Kind, Table, count, moment, money, name, text
-from billing.reports.scan import Scan, Tally
 from billing.reports.source import Booked
 from domain.books import EntryKind
 

@@ -14,11 +14,12 @@ from billing.reports.cashier import CashierSource
 from billing.reports.catalogue import REPORTS, Material, make_report
 from billing.reports.csv import write_csv
 from billing.reports.exceptions import HeldSource
+from billing.reports.figures import Scan
 from billing.reports.model import Report
 from billing.reports.pdf import write_pdf
 from billing.reports.period import Period
 from billing.reports.printed import Printed, printed
-from billing.reports.scan import Scan, scan
+from billing.reports.scan import scan
 from billing.reports.settings import ReportSettings
 from billing.reports.source import EntrySource
 from billing.reports.xlsx import write_xlsx

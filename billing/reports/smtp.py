@@ -8,20 +8,32 @@ from pathlib import Path
 
 from billing.reports.mailer import MailFailed
 from billing.reports.settings import SmtpSettings
+from domain.errors import InvalidInput
+from domain.faults import Fault
 
 
 class SmtpSender:
     """Sends messages by the mail server of the settings; a connection a message."""
 
     def __init__(self, settings: SmtpSettings, folder: Path) -> None:
-        """`folder` is what relative file names are seen from. Raises OSError."""
+        """Relative file names are seen from `folder`. Raises InvalidInput, every file at once."""
         self._settings = settings
         self._context = ssl.create_default_context()
-        if settings.ca_file:
-            self._context.load_verify_locations(folder / settings.ca_file)
         self._password = ""
+        faults = []
+        if settings.ca_file:
+            try:
+                self._context.load_verify_locations(folder / settings.ca_file)
+            except (OSError, ssl.SSLError) as error:
+                faults.append(Fault("reports.smtp.ca_file", f"can't be used: {error}"))
         if settings.password_file:
-            self._password = (folder / settings.password_file).read_text(encoding="utf-8").strip()
+            file = folder / settings.password_file
+            try:
+                self._password = file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                faults.append(Fault("reports.smtp.password_file", f"can't be read: {error}"))
+        if faults:
+            raise InvalidInput(faults)
 
     @property
     def sender(self) -> str:

@@ -1,8 +1,8 @@
 """One page for the head of finance: the figures of all the other reports side by side."""
 
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Column, Kind, Table, name
 from billing.reports.recharges import by_channel
-from billing.reports.scan import Scan
 from domain.books import (
     FREE_EXPIRED,
     FREE_GRANTED,

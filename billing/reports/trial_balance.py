@@ -1,7 +1,7 @@
 """The trial balance: every account of the books, and the proof that they sum to zero."""
 
+from billing.reports.figures import Scan
 from billing.reports.model import Cell, Column, Kind, Note, Table, energy, money
-from billing.reports.scan import Scan
 from domain.books import Unit
 
 

@@ -13,9 +13,10 @@ import pytest
 from made_month import SHANGHAI, MadeDirectory, at, book_accounts, campus, entry, make_entries
 
 from billing.reports.catalogue import REPORTS, Material, make_report
+from billing.reports.figures import Scan
 from billing.reports.model import Report
 from billing.reports.period import Period
-from billing.reports.scan import Scan, scan
+from billing.reports.scan import scan
 from domain.books import Entry, EntryKind
 from domain.clock import LeapClock
 from storage.books.report_source import SqlReportSource

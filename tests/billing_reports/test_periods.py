@@ -86,7 +86,7 @@ def random_books(seed: int) -> Listed:
 DAYS = st.dates(date(2026, 10, 18), date(2026, 11, 26))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10_000), cuts=st.lists(DAYS, min_size=3, max_size=3, unique=True))
 def test_two_stretches_add_up_to_the_whole_and_their_balances_meet(
     seed: int, cuts: list[date]
@@ -107,7 +107,7 @@ def test_two_stretches_add_up_to_the_whole_and_their_balances_meet(
                 assert one[key] + other[key] == whole[key]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10_000), name=st.sampled_from(FOLDED))
 def test_whatever_is_booked_every_row_keeps_its_identity_and_every_print_adds_up(
     seed: int, name: str
@@ -130,7 +130,7 @@ def test_whatever_is_booked_every_row_keeps_its_identity_and_every_print_adds_up
             assert sum(cell for cell in cells if isinstance(cell, int)) == page.total[place]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_the_books_are_balanced_at_the_end_of_any_day(seed: int) -> None:
     source = random_books(seed)

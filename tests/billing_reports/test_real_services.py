@@ -33,13 +33,13 @@ from storage.ledger.sql_ledger import SqlLedger
 
 OCTOBER, NOVEMBER, DECEMBER = (Period.of_month(2026, month, SHANGHAI) for month in (10, 11, 12))
 ROOMS = {
-    "b1-101": ("B1", "101", RoomKind.DORM, "dorm", 150),
-    "b1-102": ("B1", "102", RoomKind.DORM, "dorm", 400),
-    "s-1": ("S", "1", RoomKind.SHOP, "shop", 900),
+    "b1-101": ("B1", "101", RoomKind.DORM, "dorm", 300),
+    "b1-102": ("B1", "102", RoomKind.DORM, "dorm", 800),
+    "s-1": ("S", "1", RoomKind.SHOP, "shop", 1_800),
 }
 # What a kettle in 102 makes its broken counter show, on a November night.
 GLITCH_AT, GLITCH_WH = at("11-12 03:00"), 5_000_000
-STEP = timedelta(hours=3)
+STEP = timedelta(hours=6)
 
 
 @dataclass
@@ -133,13 +133,13 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     opened = open_station(tmp_path_factory.mktemp("ledger"))
     move_in(opened)
     used = dict.fromkeys(ROOMS, 0)
-    run_until(opened, at("10-28 09:00"), used)
+    run_until(opened, at("10-28 12:00"), used)
     office_day(opened, 2_000, 0)
-    run_until(opened, at("11-05 09:00"), used)
+    run_until(opened, at("11-05 12:00"), used)
     shop = office_day(opened, 3_333, 100)
     opened.accounts.request_transfer("t1", "s-1", "b1-101", shop, 1_000, "li", "wrong room")
     opened.accounts.approve_transfer("t1", "chen", "seen")
-    run_until(opened, at("12-03 09:00"), used)
+    run_until(opened, at("12-03 12:00"), used)
     yield opened
     opened.ledger.close()
 
@@ -167,7 +167,7 @@ def test_every_room_is_charged_what_its_counter_went_on_but_for_what_is_held(
     charged = {row[1]: row[2] for row in station.report("consumption-by-room", whole).rows}
     for row in station.charger.energy_check():
         assert row.difference_wh == 0
-    steps = (at("12-03 09:00") - at("10-27 18:00")) // STEP
+    steps = (at("12-03 12:00") - at("10-27 18:00")) // STEP
     for account, (*_, step_wh) in ROOMS.items():
         # The last reading is charged once its hour is over.
         missing = steps * step_wh - charged[account]

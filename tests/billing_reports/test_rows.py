@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from made_month import SHANGHAI, Listed, at, campus, entry
+from made_month import SHANGHAI, Listed, MadeDirectory, at, campus, entry
 
 from billing.reports.catalogue import REPORTS, Material, make_report
 from billing.reports.model import Report
@@ -108,6 +108,27 @@ def test_consumption_is_told_by_every_field_of_the_lines() -> None:
         ("B1", "dorm", "dorm", "3", "valley", "1", "0.3083", 600, 0, 600, 184_980),
     )
     assert found.totals == {"energy": 2000, "free": 400, "paid": 1600, "cost": 743_280}
+
+
+def test_energy_that_was_all_free_is_told_by_the_free_energy_s_entry() -> None:
+    lines = [{**LINES[0], "energy_wh": 200, "amount_micro": 0}]
+    use = entry(
+        "free-use:1", EntryKind.FREE_USE, at("11-03 10:00"),
+        {"free:b1-101": -200, "free:used": 200}, "2026-11", building="B1", kind="dorm", lines=lines,
+    )  # fmt: skip
+    found = report("consumption-by-room", Listed([(at("11-03 10:00"), use)]))
+    assert found.rows == (("B1", "b1-101", 200, 200, 0, 0),)
+
+
+def test_what_a_prepaid_meter_used_is_its_room_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = campus().account("b1-101")
+    monkeypatch.setattr(MadeDirectory, "account_of_meter", lambda *_: room)
+    booked_at, made = charge("1", "11-03 10:00")
+    legs = tuple(
+        replace(leg, account=leg.account.replace("room:b1-101", "meter:m")) for leg in made.legs
+    )
+    found = report("consumption-by-room", Listed([(booked_at, replace(made, legs=legs))]))
+    assert [row[1] for row in found.rows] == ["b1-101"]
 
 
 def test_a_reversed_charge_leaves_consumption_again() -> None:

@@ -14,6 +14,7 @@ from smtp_server import MailServer
 from billing.reports.mailer import MailFailed
 from billing.reports.settings import SmtpSettings
 from billing.reports.smtp import SmtpSender
+from domain.errors import InvalidInput
 
 FILE, WORD = "password", "secret"
 
@@ -132,6 +133,17 @@ def test_a_server_that_is_not_there_is_a_failure(
     server.close()
     with pytest.raises(MailFailed, match="did not take the message"):
         sender(tmp_path, server, security="none")(message())
+
+
+def test_files_that_are_not_there_are_told_all_at_once(tmp_path: Path) -> None:
+    settings = SmtpSettings(
+        host="localhost", sender="w@example.edu", user="w", password_file=FILE, ca_file="ca.pem"
+    )
+    with pytest.raises(InvalidInput) as refusal:
+        SmtpSender(settings, tmp_path)
+    assert [fault.source for fault in refusal.value.faults] == [
+        "reports.smtp.ca_file", "reports.smtp.password_file",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
