@@ -40,7 +40,7 @@ class EntryKind(StrEnum):
     # Money on its way into a prepaid meter: room -> transit -> meter, or back.
     METER_PURCHASE = "meter-purchase"
     # A recharge token sold over the counter: cash -> clearing:token; redeeming it is a recharge.
-    TOKEN_SALE = "token-sale"
+    TOKEN_SALE = "token-sale"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

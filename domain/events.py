@@ -55,7 +55,7 @@ class EventKind(StrEnum):
     PURCHASE_REFUSED = "purchase-refused"
     PURCHASE_UNKNOWN = "purchase-unknown"
     PREPAID_DIFFERENCE = "prepaid-difference"
-    TOKEN_GUESSES = "token-guesses"
+    TOKEN_GUESSES = "token-guesses"  # noqa: S105
     TOKENS_PRINTED = "tokens-printed"
     SERVICE_STARTED = "service-started"
     SERVICE_STOPPED = "service-stopped"

@@ -1,5 +1,7 @@
 """Purchases written to prepaid meters; recharge tokens."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -31,7 +33,7 @@ def _number(name: str) -> "sa.Column[int]":
     return sa.Column(name, sa.Integer, nullable=False)
 
 
-def _time(name: str, *, known: bool = True) -> "sa.Column[sa.DateTime]":
+def _time(name: str, *, known: bool = True) -> "sa.Column[datetime]":
     return sa.Column(name, UtcTime, nullable=not known)
 
 
