@@ -1,4 +1,4 @@
-"""What payments answer and take: orders, refunds, receipts, shifts, notices, statements."""
+"""What payments answer and take: orders, refunds, notices, statements."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -14,14 +14,11 @@ from billing.payments.model import (
     NoticeRecord,
     Order,
     OrderState,
-    Receipt,
-    ReceiptKind,
     Reconciliation,
     Refund,
     RefundState,
     Review,
     RowKind,
-    Shift,
     StatementRow,
 )
 from billing.payments.orders import OrderView
@@ -35,11 +32,15 @@ ROWS_SHOWN = 1_000
 IMPORT_ROWS_MOST = 20_000
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What is answered."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What staff send; unknown fields are faults."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
@@ -65,7 +66,7 @@ class OrderBody(_Lenient):
     payer: PayerBody = PayerBody()
 
 
-class OrderAnswer(_Answer):
+class OrderAnswer(Answer):
     """An order; `pay` is what the payer's device needs while it waits to be paid."""
 
     id: str
@@ -116,7 +117,7 @@ class OrderAnswer(_Answer):
         return cls.of(view.order, language, view.power)
 
 
-class OrderList(_Answer):
+class OrderList(Answer):
     """Orders, newest first."""
 
     count: int
@@ -128,7 +129,7 @@ class OrderList(_Answer):
         return cls(count=len(orders), orders=[OrderAnswer.of(one, language) for one in orders])
 
 
-class OrdersQuery(_Strict):
+class OrdersQuery(Strict):
     """Which orders."""
 
     account: Annotated[str | None, Field(max_length=64)] = None
@@ -139,7 +140,7 @@ class OrdersQuery(_Strict):
     limit: Limit = 100
 
 
-class ChannelAnswer(_Answer):
+class ChannelAnswer(Answer):
     """A channel that is on, with its ways, the usual one first."""
 
     name: str
@@ -147,7 +148,7 @@ class ChannelAnswer(_Answer):
     ways: list[str]
 
 
-class ChannelList(_Answer):
+class ChannelList(Answer):
     """How one may pay here, and the limits."""
 
     channels: list[ChannelAnswer]
@@ -157,7 +158,7 @@ class ChannelList(_Answer):
     order_expires_s: int
 
 
-class RefundBody(_Strict):
+class RefundBody(Strict):
     """Money of an order that is to go back."""
 
     order: Annotated[str, Field(max_length=64)]
@@ -165,13 +166,13 @@ class RefundBody(_Strict):
     reason: Annotated[Words, Field(max_length=200)]
 
 
-class ReasonBody(_Strict):
+class ReasonBody(Strict):
     """Why."""
 
     reason: Annotated[Words, Field(max_length=200)]
 
 
-class RefundAnswer(_Answer):
+class RefundAnswer(Answer):
     """A refund and where it stands."""
 
     id: str
@@ -196,14 +197,14 @@ class RefundAnswer(_Answer):
         return cls(**{name: getattr(refund, name) for name in cls.model_fields})
 
 
-class RefundList(_Answer):
+class RefundList(Answer):
     """Refunds, newest first."""
 
     count: int
     refunds: list[RefundAnswer]
 
 
-class RefundsQuery(_Strict):
+class RefundsQuery(Strict):
     """Which refunds."""
 
     order: Annotated[str | None, Field(max_length=64)] = None
@@ -212,108 +213,7 @@ class RefundsQuery(_Strict):
     limit: Limit = 100
 
 
-class CashBody(_Strict):
-    """Cash laid on the counter."""
-
-    account: Annotated[str, Field(max_length=64)]
-    amount_minor: AmountMinor
-    person: Annotated[Words, Field(max_length=64)] | None = None
-    note: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
-
-
-class ReceiptAnswer(_Answer):
-    """A receipt; an amount below 0 was given back."""
-
-    number: int
-    kind: ReceiptKind
-    order: str
-    account: str
-    building: str
-    room: str
-    amount_minor: int
-    cashier: str
-    shift: str
-    time: datetime
-    person: str | None
-    refund: str | None
-    voids: int | None
-    note: str
-    printed: Annotated[str, Field(description="the receipt as plain text")]
-
-    @classmethod
-    def of(cls, receipt: Receipt, printed: str) -> "ReceiptAnswer":
-        """Tell a receipt."""
-        names = set(cls.model_fields) - {"printed"}
-        return cls(**{name: getattr(receipt, name) for name in names}, printed=printed)
-
-
-class ReceiptList(_Answer):
-    """Receipts, newest first."""
-
-    count: int
-    receipts: list[ReceiptAnswer]
-
-
-class ReceiptsQuery(_Strict):
-    """Which receipts."""
-
-    shift: Annotated[str | None, Field(max_length=64)] = None
-    account: Annotated[str | None, Field(max_length=64)] = None
-    since: Moment | None = None
-    until: Moment | None = None
-    limit: Limit = 100
-
-
-class ShiftOpenBody(_Strict):
-    """The float as counted."""
-
-    opening_minor: AmountMinor
-
-
-class ShiftCloseBody(_Strict):
-    """The drawer as counted."""
-
-    counted_minor: AmountMinor
-    note: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
-
-
-class ShiftAnswer(_Answer):
-    """A cashier's shift; `difference_minor` is counted less expected."""
-
-    id: str
-    cashier: str
-    opened_at: datetime
-    opening_minor: int
-    closed_at: datetime | None
-    counted_minor: int | None
-    expected_minor: int | None
-    difference_minor: int | None
-    note: str
-
-    @classmethod
-    def of(cls, shift: Shift) -> "ShiftAnswer":
-        """Tell a shift."""
-        return cls(**{name: getattr(shift, name) for name in cls.model_fields})
-
-
-class ShiftList(_Answer):
-    """Shifts, newest first."""
-
-    count: int
-    shifts: list[ShiftAnswer]
-
-
-class ShiftsQuery(_Strict):
-    """Which shifts."""
-
-    cashier: Annotated[str | None, Field(max_length=64)] = None
-    open: bool = Field(False, description="only those that are open")
-    since: Moment | None = None
-    until: Moment | None = None
-    limit: Limit = 100
-
-
-class NoticeRow(_Answer):
+class NoticeRow(Answer):
     """A notice as it came in."""
 
     number: int
@@ -332,14 +232,14 @@ class NoticeRow(_Answer):
         return cls(**{name: getattr(notice, name) for name in cls.model_fields})
 
 
-class NoticeList(_Answer):
+class NoticeList(Answer):
     """Notices, newest first."""
 
     count: int
     notices: list[NoticeRow]
 
 
-class NoticesQuery(_Strict):
+class NoticesQuery(Strict):
     """Which notices."""
 
     channel: ChannelName | None = None
@@ -348,7 +248,7 @@ class NoticesQuery(_Strict):
     limit: Limit = 100
 
 
-class ReviewAnswer(_Answer):
+class ReviewAnswer(Answer):
     """A payment that a provider vouches for and that does not fit."""
 
     id: str
@@ -369,20 +269,20 @@ class ReviewAnswer(_Answer):
         return cls(**{name: getattr(review, name) for name in cls.model_fields})
 
 
-class ReviewList(_Answer):
+class ReviewList(Answer):
     """Held payments, newest first."""
 
     count: int
     reviews: list[ReviewAnswer]
 
 
-class NoteBody(_Strict):
+class NoteBody(Strict):
     """What was done."""
 
     note: Annotated[Words, Field(max_length=200)]
 
 
-class StatementRowBody(_Strict):
+class StatementRowBody(Strict):
     """One movement of a provider's statement; amounts are positive, a refund names its refund."""
 
     kind: RowKind
@@ -399,7 +299,7 @@ class StatementRowBody(_Strict):
         )
 
 
-class StatementBody(_Strict):
+class StatementBody(Strict):
     """A provider's day: all rows of it, those imported before are replaced."""
 
     channel: ChannelName
@@ -407,7 +307,7 @@ class StatementBody(_Strict):
     rows: Annotated[list[StatementRowBody], Field(max_length=IMPORT_ROWS_MOST)]
 
 
-class MatchAnswer(_Answer):
+class MatchAnswer(Answer):
     """One movement, theirs and ours."""
 
     result: MatchKind
@@ -424,7 +324,7 @@ class MatchAnswer(_Answer):
         return cls(**{name: getattr(match, name) for name in cls.model_fields})
 
 
-class ReconciliationAnswer(_Answer):
+class ReconciliationAnswer(Answer):
     """A channel's day compared; `differences` has what does not match, at most a thousand."""
 
     channel: str

@@ -19,11 +19,10 @@ from api.payment_answers import (
     OrderBody,
     OrderList,
     OrdersQuery,
-    ReceiptAnswer,
-    ReceiptList,
     channel_in_words,
 )
 from api.receipts import printed
+from api.till_answers import ReceiptAnswer, ReceiptList
 from api.trips import language_of, seen_since
 from billing.model import Account
 from billing.payments.model import WAITING, OrderRequest

@@ -14,7 +14,6 @@ from api.payment_answers import (
     NoticeRow,
     NoticesQuery,
     ReasonBody,
-    ReceiptAnswer,
     ReconciliationAnswer,
     RefundAnswer,
     RefundBody,
@@ -26,6 +25,7 @@ from api.payment_answers import (
 )
 from api.receipts import printed
 from api.routes.payments import OFFICE, Key, LanguageQuery, payments_of
+from api.till_answers import ReceiptAnswer
 from api.trips import language_of
 from billing.payments.refunds import RefundRequest
 from domain.identity import Principal, Role

@@ -6,9 +6,11 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.access import needs
 from api.context import Deps
-from api.payment_answers import (
+from api.payment_answers import ReasonBody
+from api.receipts import page, printed, slip
+from api.routes.payments import OFFICE, Key, LanguageQuery, payments_of
+from api.till_answers import (
     CashBody,
-    ReasonBody,
     ReceiptAnswer,
     ReceiptList,
     ReceiptsQuery,
@@ -18,8 +20,6 @@ from api.payment_answers import (
     ShiftOpenBody,
     ShiftsQuery,
 )
-from api.receipts import page, printed, slip
-from api.routes.payments import OFFICE, Key, LanguageQuery, payments_of
 from api.trips import language_of
 from billing.payments.cashier import CashRequest
 from domain.identity import Principal

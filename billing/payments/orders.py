@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from billing.model import Account
-from billing.payments.channel import PaymentChannel
+from billing.payments.channel import ChannelRefused, PaymentChannel
 from billing.payments.desk import Desk, new_id, wait_for
 from billing.payments.model import WAITING, Order, OrderRequest, OrderState
 from billing.payments.store import PaymentsTx
@@ -66,13 +66,17 @@ class Orders:
     def close(self, order_id: str, account: str | None = None) -> Order:
         """Close an order that nobody paid; one that was paid meanwhile stays as it is.
 
-        Raises UnknownSubject, LinkDown, ChannelRefused.
+        Where the provider will not close it, it may have been paid: the next tick asks. Raises
+        UnknownSubject, LinkDown.
         """
         order = self.view(order_id, account).order
-        if order.state in WAITING:
+        if order.state not in WAITING:
+            return order
+        try:
             self._desk.channel(order.channel).close(order)
-            return self.end(order, OrderState.CLOSED)
-        return order
+        except ChannelRefused:
+            return self._ask_soon(order)
+        return self.end(order, OrderState.CLOSED)
 
     def end(self, order: Order, state: OrderState) -> Order:
         """Mark a waiting order as ended; it is asked about a few more times all the same."""
@@ -86,6 +90,18 @@ class Orders:
             ended = replace(current, state=state, queries=0, next_query_at=now + first_late)
             tx.put_order(ended)
             return ended
+
+        return wait_for(self._desk.store.transact(work))
+
+    def _ask_soon(self, order: Order) -> Order:
+        now = self._desk.clock.now()
+
+        def work(tx: PaymentsTx) -> Order:
+            current = tx.order(order.id) or order
+            if current.state in WAITING:
+                current = replace(current, next_query_at=now)
+                tx.put_order(current)
+            return current
 
         return wait_for(self._desk.store.transact(work))
 

@@ -119,6 +119,14 @@ def test_closing_an_unpaid_order_closes_it_there_too(office, card):
     assert card.trades[order.id].status == "closed"
 
 
+def test_closing_an_order_that_was_just_paid_credits_it(office, card):
+    order = office.order(5000)
+    card.mark_paid(order.id)
+    assert office.payments.orders.close(order.id).state == "pending"
+    assert office.payments.tick().credited == 1
+    assert office.state(order) == "credited"
+
+
 def test_an_order_of_another_room_is_not_found(office):
     order = office.order(5000)
     with pytest.raises(UnknownSubject):
