@@ -14,7 +14,7 @@ from typing import Any
 from billing.reports.figures import Scan, Tally, Turnover
 from billing.reports.period import Period, day_start
 from billing.reports.source import Booked, EntrySource
-from billing.reports.use import NO_LABELS, Use, UseKey, UseLine, label_texts, lines_of
+from billing.reports.use import NO_LABELS, Use, UseKey, label_texts, lines_of
 from domain.books import (
     FREE_EXPIRED,
     FREE_GRANTED,
@@ -205,16 +205,22 @@ class _Fold:
             origin.reference if is_told else "",
         )
         used, day = self._used[place], self._found.used_by_day[self._day_of_use(booked.time)]
-        left = amount
-        for line in lines:
-            used[line.labels].add(sign, line)
-            day.add(sign, line)
-            left -= sign * line.amount_micro
-        if left:
+        energy_wh = free_wh = cost = 0
+        # Plain arithmetic without calls: this loop sees every line of every charge.
+        for labels, line_wh, line_free_wh, line_cost in lines:
+            use = used[labels]
+            use.energy_wh += sign * line_wh
+            use.free_wh += sign * line_free_wh
+            use.amount_micro += sign * line_cost
+            energy_wh += line_wh
+            free_wh += line_free_wh
+            cost += line_cost
+        day.energy_wh += sign * energy_wh
+        day.free_wh += sign * free_wh
+        day.amount_micro += amount
+        if amount != sign * cost:
             # What the lines do not explain is shown by itself, so that the total is the ledger's.
-            rest = UseLine(NO_LABELS, 0, 0, left)
-            used[NO_LABELS].add(1, rest)
-            day.add(1, rest)
+            used[NO_LABELS].amount_micro += amount - sign * cost
 
     def _day_of_use(self, time: datetime) -> date:
         # The rooms' entries of an hour have the same time.
@@ -273,6 +279,9 @@ def _role_of(account: str) -> _Role:
 def _customer_of(booked: Booked) -> str:
     """Return the account id of the room an entry is about; of a prepaid meter its book account;
     "" where it names none or several rooms."""
+    if len(booked.legs) == 2 and booked.legs[0].account.startswith("room:"):
+        other = booked.legs[1].account
+        return "" if other.startswith("room:") else booked.legs[0].account[5:]
     for prefix in _CUSTOMER:
         found = [
             leg.account

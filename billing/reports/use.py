@@ -36,12 +36,6 @@ class Use:
     free_wh: int = 0
     amount_micro: int = 0
 
-    def add(self, sign: int, line: UseLine) -> None:
-        """Add a line, or take one away where the sign is -1."""
-        self.energy_wh += sign * line.energy_wh
-        self.free_wh += sign * line.free_wh
-        self.amount_micro += sign * line.amount_micro
-
 
 NO_LABELS = ("", "", "", "", "")
 _NAMES = ("tariff", "version", "band", "tier", "rate")
