@@ -72,7 +72,6 @@ class PrepaidKeeper:
         self._flights: dict[str, _Flight] = {}
         self._opened: set[str] = set()
         self._doubtful: set[str] = set()
-        self._recover()
 
     def open_books(self) -> None:
         """Open the book accounts of every prepaid meter in use. Raises StoreUnavailable."""
@@ -188,7 +187,9 @@ class PrepaidKeeper:
             expires_at=now + timedelta(days=self.settings.expire_days),
             next_at=now,
         )
+        self._doubtful.add(order.id)
         self._store.put(order, None).result(WITHIN_S)
+        self._doubtful.discard(order.id)
         self._orders[order.id] = order
 
     # --- to the meter and back

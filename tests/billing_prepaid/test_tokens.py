@@ -203,6 +203,15 @@ def test_trying_room_after_room_locks_the_guesser_everywhere_for_a_day(tokens, r
     assert tokens.prune() == 20
 
 
+def test_a_kiosk_is_locked_room_by_room_and_never_for_all(tokens, rooms) -> None:
+    (digits,) = sold(tokens)
+    rooms.table |= {f"x-{n}": replace(rooms.table["a-101"], id=f"x-{n}") for n in range(25)}
+    for number in range(25):
+        with pytest.raises(TokenRefused):
+            tokens.redeem(guess(digits, number + 1), f"x-{number}", "kiosk", for_others=True)
+    assert not tokens.redeem(digits, "a-101", "kiosk", for_others=True).repeated
+
+
 def test_a_hundred_guesses_at_once_are_not_more_guesses(tokens) -> None:
     (digits,) = sold(tokens)
 

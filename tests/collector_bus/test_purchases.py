@@ -90,6 +90,21 @@ async def test_it_goes_ahead_of_the_round_and_the_new_balance_is_in_the_next_swe
     assert 6_000 in shown
 
 
+async def test_it_goes_ahead_of_everything_that_waits_on_the_bus(prepaid) -> None:
+    rig = rig_of(prepaid, [MODEL] * 12)
+    rig.meters["m1"].purse.change(1_000)
+    async with running(rig, poll=False):
+        await rig.runner.read_once("m2")
+        asked = [asyncio.create_task(rig.runner.read_once(f"m{n}")) for n in range(2, 13)]
+        await rig.until(lambda: rig.runner.health().queue_depth > 5)
+        sent = len(rig.link.sent)
+        assert (await rig.runner.purchase(order(rig))).status is CONFIRMED
+        after = [frame[0] for _, frame in rig.link.sent[sent:]]
+        await asyncio.gather(*asked)
+    # One read may go out while the next word of the purchase is being made up.
+    assert after.count(1) == 3 and len(after) <= 8, after
+
+
 async def test_row_13_an_unanswered_write_is_read_back_and_not_repeated(prepaid) -> None:
     rig = bus_of(prepaid)
     rig.add(FaultKind.WRITE_UNANSWERED, meter="m1", count=1)
