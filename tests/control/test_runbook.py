@@ -18,6 +18,7 @@ NEVER_AN_ALARM = {
     EventKind.BUS_BACK,
     EventKind.STORE_BACK,
     EventKind.MESSAGES_BACK,
+    EventKind.WORK_RESUMED,
     EventKind.CAUSE_CLEARED,
     EventKind.COMMAND_SENT,
     EventKind.COMMAND_DONE,
