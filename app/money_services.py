@@ -137,6 +137,7 @@ class MoneyServices:
             lambda meter: station.runners.get(bus_of.get(meter, "")),
             station.field.submit, station.clock, on_event=station.on_event,
             seal_key=ledger.secret(SEAL_KEY_NAME), settings=self._file.prepaid,
+            settle=self.charger.settle,
         )  # fmt: skip
         self.prepaid_check = PrepaidCheck(
             self.books, self.directory, store, self.charger.accrued_micro,

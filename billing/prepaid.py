@@ -47,7 +47,7 @@ class PrepaidKeeper:
     Whatever stands on such a room's account, however it came there, is money for its meter: an
     order is made for what no other order holds. `driver_for(meter)` is who reaches it, or None;
     `submit` runs a coroutine on the field's event loop, as asyncio.run_coroutine_threadsafe does.
-    `seal_key` is that of relay commands.
+    `seal_key` is that of relay commands; `settle(account)` books what an account has used.
     """
 
     def __init__(
@@ -62,10 +62,12 @@ class PrepaidKeeper:
         on_event: Callable[[Event], None],
         seal_key: bytes,
         settings: PrepaidSettings | None = None,
+        settle: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._books, self._directory, self._store = books, directory, store
         self._driver_for, self._submit = driver_for, submit
         self._clock, self._on_event, self._seal_key = clock, on_event, seal_key
+        self._settle_use = settle
         self.settings = settings or PrepaidSettings()
         self._lock = threading.RLock()
         self._orders: dict[str, PurchaseOrder] = {one.id: one for one in store.open_orders()}
@@ -149,6 +151,32 @@ class PrepaidKeeper:
             return self._change(
                 order, replace(order, state=state, closed_by=actor, finished_at=now, reason=words)
             )
+
+    def take_out(self, meter: str, actor: str, reason: str) -> PurchaseOrder:
+        """Give the room what the books hold in a meter that was reset, changed or taken away.
+
+        Of a meter still in use it is held back from being written again, by an order that is
+        refused until a person releases it. Raises UnknownSubject, InvalidInput, PurchaseMoved (a
+        purchase is under way).
+        """
+        if not reason.strip():
+            raise InvalidInput([Fault("reason", "say what became of the meter")])
+        spans = self._directory.registers_of_meter(meter)
+        account = self._directory.account(spans[-1].account) if spans else None
+        if account is None or self._books.balance(meter_book(meter)) is None:
+            raise UnknownSubject(f"no prepaid meter {meter!r}")
+        self._settle_use(account.id)
+        with self._lock:
+            if self.is_moving(meter):
+                raise PurchaseMoved(f"a purchase for {meter} is under way")
+            out = steps.taken_out(
+                account, meter, self._books.balance(meter_book(meter)) or 0, self._clock.now(),
+                actor=actor, reason=reason, in_use=spans[-1].until is None,
+            )  # fmt: skip
+            self._store.put(out.order, None, out.entries).result(WITHIN_S)
+            if out.order.state is PurchaseState.REFUSED:
+                self._orders[out.order.id] = out.order
+        return out.order
 
     # --- new money
 

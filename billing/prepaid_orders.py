@@ -1,12 +1,12 @@
 """What happens to a purchase order, given what the meter told: pure, no store, no clock."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from billing.model import Account
 from billing.prepaid_model import PrepaidSettings, PurchaseOrder, PurchaseState
 from domain.books import Entry, EntryKind, Leg, meter_book, room_book, transit_book
-from domain.money import minor_to_micro
+from domain.money import micro_to_minor, minor_to_micro
 from domain.purchases import PrepaidReading, Purchase, PurchaseReceipt, PurchaseStatus
 
 WH_PER_KWH = 1000
@@ -188,6 +188,55 @@ def entries_of(
             },
         )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOut:
+    """What takes a meter's money back to its room: the order that says so, and its entry."""
+
+    order: PurchaseOrder
+    entries: list[Entry]
+
+
+def taken_out(
+    account: Account,
+    meter: str,
+    held_micro: int,
+    now: datetime,
+    *,
+    actor: str,
+    reason: str,
+    in_use: bool,
+) -> TakenOut:
+    """Return what gives a room the money that the books hold in a meter."""
+    order_id = f"{meter}-{now:%Y%m%d%H%M%S%f}-out"
+    held_back = in_use and held_micro > 0
+    order = PurchaseOrder(
+        id=order_id,
+        account=account.id,
+        meter=meter,
+        amount_minor=micro_to_minor(max(held_micro, 0)),
+        state=PurchaseState.REFUSED if held_back else PurchaseState.CLOSED,
+        created_at=now,
+        expires_at=now,
+        next_at=now,
+        finished_at=now,
+        reason=f"taken out of the meter: {reason}",
+        closed_by=actor,
+    )
+    if not held_micro:
+        return TakenOut(order, [])
+    entry = Entry(
+        id=f"purchase:{order_id}:0:out-of-meter",
+        time=now,
+        kind=EntryKind.METER_PURCHASE,
+        legs=(Leg(meter_book(meter), -held_micro), Leg(room_book(account.id), held_micro)),
+        actor=actor,
+        description=reason,
+        reference=order_id,
+        details={"meter": meter, "building": account.building, "kind": account.kind.value},
+    )
+    return TakenOut(order, [entry])
 
 
 _WAYS = {

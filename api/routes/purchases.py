@@ -188,6 +188,19 @@ def post_settle(purchase_id: PurchaseId, body: SettleBody, who: Who, deps: Deps)
     )
 
 
+@router.post(
+    "/prepaid-meters/{meter}/take-out",
+    summary="Give the room what the books hold in a meter",
+    dependencies=[Depends(needs(Role.FINANCE))],
+)
+def post_take_out(
+    meter: Annotated[str, Path(max_length=200)], body: ReasonBody, who: Who, deps: Deps
+) -> PurchaseAnswer:
+    """Of a meter that was reset, changed or taken away; before the room is closed or refunded."""
+    actor = acting(who, body.decided_by, "body.decided_by")
+    return _told(_keeper(deps).take_out(meter, actor, body.reason))
+
+
 @router.get("/rooms/{account_id}/purchases", summary="A room's purchases for its meter")
 def list_room_purchases(account: Room, deps: Deps, limit: ListLimit = 100) -> RoomPurchaseList:
     """Give what became of a room's money on its way into the meter, newest first."""

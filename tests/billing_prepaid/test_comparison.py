@@ -1,6 +1,7 @@
 """What a meter holds against the books: told with evidence, settled by two people, never mended."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from chain import Chain, chain_of
 from billing.charger import Charger
 from billing.model import RegisterSpan
 from billing.prepaid_model import PurchaseMoved
-from billing.tariff import Tariff, TariffBook, TariffVersion
+from billing.tariff import Fees, Tariff, TariffBook, TariffVersion
 from domain.books import EntryKind
 from domain.errors import Forbidden, InvalidInput, UnknownSubject
 from domain.events import EventKind
@@ -189,8 +190,27 @@ async def test_missing_and_doubtful_values_are_not_taken(tmp_path) -> None:
         assert chain.check.look("m1", chain.rooms.table["a-103"]) is None
 
 
-def charger_of(chain: Chain) -> Charger:
-    rates = TariffVersion(valid_from=date(2026, 1, 1), rate=Decimal("0.60"))
+async def test_service_fees_are_the_rooms_own_and_no_difference(tmp_path) -> None:
+    async with chain_of(tmp_path) as chain:
+        chain.rooms.spans = [RegisterSpan("m1", "a-103", chain.rig.clock.now(), 50_000)]
+        march = datetime(2026, 2, 28, 16, tzinfo=UTC)  # midnight in Shanghai
+        chain.rooms.table = {"a-103": replace(chain.rooms.table["a-103"], opened_at=march)}
+        await agreed(chain)
+        charger = charger_of(chain, Fees(per_month=Decimal(8)))
+        chain.check._accrued_micro = charger.accrued_micro
+        for _ in range(35):
+            chain.rig.clock.leap(24 * HOUR_S)
+            charger.observe(sweep(chain, 5_000))
+            charger.charge_due()
+        assert chain.money() == (-800, 0, 5_000)
+        assert look(chain, 5_000) == []
+        chain.recharge(2_000)
+        await chain.settle()
+        assert chain.money() == (0, 0, 6_200), "the fee first, the rest into the meter"
+
+
+def charger_of(chain: Chain, fees: Fees | None = None) -> Charger:
+    rates = TariffVersion(valid_from=date(2026, 1, 1), rate=Decimal("0.60"), fees=fees or Fees())
     charger = Charger(
         chain.books,
         chain.rooms,

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from chain import Chain, chain_of
 
+from billing.model import RegisterSpan
 from billing.prepaid_model import PurchaseMoved
 from domain.books import BelowFloor, EntryKind
 from domain.errors import InvalidInput, StoreUnavailable, UnknownSubject
@@ -263,6 +265,44 @@ async def test_a_person_may_say_that_a_purchase_was_taken(tmp_path) -> None:
         assert chain.money() == (0, 0, 5_000)
         with pytest.raises(PurchaseMoved):
             chain.keeper.settle(order.id, taken=False, actor="finance", reason="again")
+
+
+async def test_what_was_in_a_changed_meter_goes_into_the_new_one(tmp_path) -> None:
+    async with chain_of(tmp_path) as chain:
+        chain.recharge(5_000)
+        await chain.settle()
+        chain.charge(1_230)
+        old = chain.rooms.spans[0]
+        now = chain.rig.clock.now()
+        chain.rooms.table.pop("a-104")
+        chain.rooms.spans = [
+            replace(old, until=now, last_wh=70_500),
+            RegisterSpan("m2", "a-103", now, 50_000),
+        ]
+        out = chain.keeper.take_out("m1", "finance", "meter broken")
+        assert out.state == "closed" and chain.money() == (3_770, 0, 0)
+        await chain.settle()
+        assert chain.held("m2") == (3_770, 1) and chain.money(meter="m2") == (0, 0, 3_770)
+        again = chain.keeper.take_out("m1", "finance", "meter broken")
+        assert again.amount_minor == 0 and chain.money(meter="m2") == (0, 0, 3_770)
+
+
+async def test_what_is_taken_out_of_a_meter_in_use_can_be_refunded_or_written_again(tmp_path):
+    async with chain_of(tmp_path) as chain:
+        chain.recharge(5_000)
+        await chain.settle()
+        out = chain.keeper.take_out("m1", "finance", "meter was reset")
+        await chain.later(DAY_S)
+        assert chain.money() == (5_000, 0, 0) and chain.writes() == 1, "held back"
+        chain.refund(2_000)
+        chain.rig.meters["m1"].purse.change(-5_000)
+        chain.keeper.release(out.id, "finance", "he stays after all")
+        await chain.settle()
+        assert chain.held() == (3_000, 2) and chain.money() == (0, 0, 3_000)
+        with pytest.raises(UnknownSubject):
+            chain.keeper.take_out("m9", "finance", "none")
+        with pytest.raises(InvalidInput):
+            chain.keeper.take_out("m1", "finance", " ")
 
 
 async def test_use_between_the_write_and_a_late_read_back_is_allowed_for(tmp_path) -> None:

@@ -167,6 +167,7 @@ FINANCE_ONLY = [
     ("POST", "/purchases/none/settle", {"json": {"reason": "display", "taken": True}}),
     ("POST", "/prepaid-differences/none/propose", {"json": {"reason": "display"}}),
     ("POST", "/prepaid-differences/none/approve", {"json": {}}),
+    ("POST", "/prepaid-meters/none/take-out", {"json": {"reason": "changed"}}),
 ]
 
 
