@@ -11,6 +11,7 @@ from arrears_campus import MINUTE_S, Campus
 from alerts.model import Answer, Outcome
 from billing.levels import LevelPolicy
 from billing.model import BalanceMode
+from billing.nocut import NoCutCalendar
 from domain.causes import CauseKind, RuleMode
 from domain.events import EventKind
 from domain.money import MICRO
@@ -234,3 +235,18 @@ def test_a_verdict_carries_what_it_rests_on(campus: Campus) -> None:
         "held_back": "",
     }
     assert verdict.evidence.limits == {"limit": "0.00", "limit_micro": 0}
+
+
+def test_without_the_hour_a_room_is_cut_when_its_warning_is_old_enough(tmp_path: Path) -> None:
+    policy = LevelPolicy(no_cut=NoCutCalendar(wait_for_cut_at=False), warning_before_minutes=30)
+    campus = Campus(tmp_path, policy)
+    campus.has(-1)
+    words = []
+    for moment in ("10:00", "10:29", "10:30", "23:30"):
+        campus.at(f"2026-03-04 {moment}")
+        word = campus.check("b1-101")["m0"]
+        view = campus.keeper.level("b1-101")
+        assert view is not None
+        words.append((word, view.held_back))
+    assert words == [(None, "warning"), (None, "warning"), (True, ""), (None, "calendar")]
+    campus.stop()
