@@ -8,6 +8,7 @@ from alerts.model import Channel
 from alerts.notifier import Notifier
 from api.billing_deps import BillingDeps
 from api.identity.service import Identity
+from app.code_messages import code_sender
 from app.forecasts import Forecasts
 from app.money_file import MoneyFile
 from app.refund_route import refund_to_source
@@ -99,7 +100,10 @@ class MoneyServices:
             books, clock, accrued_micro=charger.accrued_micro, level=self._level,
             days_left=self.keeper.days_left, meter_micro=self.prepaid_check.remaining_micro,
         )  # fmt: skip
-        self.identity = Identity(SqlUserStore(ledger), clock, file.sign_in, ledger.secret, tell)
+        self.identity = Identity(
+            SqlUserStore(ledger), clock, file.sign_in, ledger.secret, tell,
+            send_code=code_sender(self.notifier, message_channels, directory, clock),
+        )  # fmt: skip
         self.reports = Reports(
             SqlReportSource(ledger), directory, clock, zone, site=station.site.title,
             currency=station.site.currency, cashier=pay_store, held=charger,

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from storage.duckdb_series import DuckDbSeries
 
 # More of them for a longer look: WATTWARDEN_FUZZ_EXAMPLES=200.
-EXAMPLES = int(os.environ.get("WATTWARDEN_FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("WATTWARDEN_FUZZ_EXAMPLES", "6"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
