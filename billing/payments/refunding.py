@@ -27,7 +27,7 @@ from domain.books import (
     clearing_book,
 )
 from domain.events import Event, EventKind, Severity
-from domain.money import minor_to_micro
+from domain.money import micro_to_minor, minor_to_micro
 
 
 class RefundRefused(EntryRefused):
@@ -44,9 +44,22 @@ def check_room_for(tx: PaymentsTx, order: Order, amount_minor: int, most: int) -
     refunds = tx.refunds_of(order.id)
     if len(refunds) >= most:
         raise RefundRefused(f"order {order.id} has {most} refunds already")
-    left = left_of(order, refunds)
+    left = left_of(order, refunds) - _moved_minor(tx, order, refunds)
     if amount_minor > left:
         raise RefundRefused(f"{left} fen of order {order.id} are left to be given back")
+
+
+def _moved_minor(tx: PaymentsTx, order: Order, refunds: Sequence[Refund]) -> int:
+    """Return what of an order's money was moved to another room: it can't go back twice."""
+    left_micro = tx.paid_left(f"recharge:{order.id}", order.book)
+    if left_micro is None:
+        return 0
+    booked = sum(
+        refund.amount_minor
+        for refund in refunds
+        if refund.state is not RefundState.FAILED and tx.entry(refund.entry_id) is not None
+    )
+    return max(order.amount_minor - booked - micro_to_minor(left_micro), 0)
 
 
 def left_of(order: Order, refunds: Sequence[Refund]) -> int:
@@ -164,7 +177,7 @@ def _failed(
             id=f"refund-failed:{refund.id}",
             time=now,
             kind=EntryKind.REVERSAL,
-            legs=tuple(Leg(leg.account, -leg.amount) for leg in posted.entry.legs),
+            legs=tuple(Leg(_open_book(tx, leg.account), -leg.amount) for leg in posted.entry.legs),
             actor="system",
             description=f"refused by {refund.channel}: {reply.reason}",
             reference=refund.entry_id,
@@ -182,9 +195,17 @@ def _failed(
     )
     changed = replace(order, state=state_after(tx, order))
     tx.put_order(changed)
-    words = f"{refund.channel} refused it: {reply.reason}; the money is back on {order.book}"
+    words = (
+        f"{refund.channel} refused it: {reply.reason};"
+        f" the money is back on {_open_book(tx, order.book)}"
+    )
     event = _event(EventKind.REFUND_STUCK, refund.id, words, now, Severity.ALARM)
     return Settled(NoticeOutcome.REFUND, changed, reply.reason, (event,))
+
+
+def _open_book(tx: PaymentsTx, book: str) -> str:
+    """Return where money comes back to: of an account closed meanwhile, suspense."""
+    return book if tx.is_open(book) else SUSPENSE
 
 
 def _again(

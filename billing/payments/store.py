@@ -79,6 +79,14 @@ class PaymentsTx(Protocol):
 
     def entry(self, entry_id: str) -> Posted | None: ...
 
+    def paid_left(self, recharge: str, book: str) -> int | None:
+        """Return what of a recharge can still leave a book account, micro-units, or None."""
+        ...
+
+    def is_open(self, book: str) -> bool:
+        """Say whether a book account takes entries."""
+        ...
+
 
 class PaymentStore(Protocol):
     """Keeps orders, refunds, notices, reviews, shifts, receipts, statements. Thread-safe.

@@ -16,13 +16,13 @@ from billing.accounts.store import (
     TariffSince,
 )
 from billing.model import Account, Occupancy, Person, RegisterSpan
-from domain.books import BookAccount, Entry, EntryKind, Posted
+from domain.books import BookAccount, Entry, Posted
 from domain.errors import StoreUnavailable, WattwardenError
 from domain.events import Event
 from storage.books import directory_rows as rows
 from storage.books import directory_tables as tables
-from storage.books import money_reader
 from storage.books.directory import Changes, SqlDirectory
+from storage.books.paid_left import paid_left
 from storage.books.sql_books import BooksTransaction, SqlBooks
 from storage.ledger.dialect import add_or_replace, add_or_replace_many
 from storage.ledger.rows import event_row
@@ -32,10 +32,8 @@ from storage.ledger.tables import event
 T = TypeVar("T")
 REQUESTS_MOST = 10_000
 # One recharge is refunded, reversed or transferred a few times at most.
-MOVES_OF_A_RECHARGE_MOST = 1_000
 # Databases take a limited number of values in one statement.
 VALUES_AT_ONCE = 500
-SPENDS = (EntryKind.REFUND, EntryKind.REVERSAL, EntryKind.TRANSFER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,28 +258,7 @@ class SqlAccountsTransaction:
 
     def paid_left(self, recharge: str, book: str) -> int | None:
         """Return what of a recharge can still be moved from a room, micro-units, or None."""
-        found = self.entry(recharge)
-        if found is None or found.entry.kind is not EntryKind.RECHARGE:
-            return None
-        paid = _moved(found, book)
-        if paid <= 0:
-            return None
-        # What rests on it names the entry or, as refunds of an order do, the order.
-        names = {recharge, found.entry.reference, str(found.entry.details.get("order", ""))}
-        spent = self._resting_on(names - {""}, SPENDS)
-        # A refund that came to nothing was reversed: that money is there again.
-        spent |= self._resting_on(set(spent), (EntryKind.REVERSAL,))
-        return paid + sum(_moved(posted, book) for posted in spent.values())
-
-    def _resting_on(self, names: set[str], kinds: Sequence[EntryKind]) -> dict[str, Posted]:
-        return {
-            posted.entry.id: posted
-            for name in names
-            for kind in kinds
-            for posted in money_reader.entries(
-                self._connection, kind=kind, reference=name, limit=MOVES_OF_A_RECHARGE_MOST
-            )
-        }
+        return paid_left(self._connection, recharge, book)
 
     def open_books(self, *accounts: BookAccount) -> None:
         """Open book accounts."""
@@ -301,10 +278,6 @@ class SqlAccountsTransaction:
         """Keep events in the audit trail."""
         if events:
             self._connection.execute(sa.insert(event), [event_row(one) for one in events])
-
-
-def _moved(posted: Posted, book: str) -> int:
-    return sum(leg.amount for leg in posted.entry.legs if leg.account == book)
 
 
 def _request(connection: Connection, request_id: str) -> MoneyRequest | None:

@@ -17,7 +17,9 @@ from billing.payments.model import (
     StatementRow,
 )
 from domain.books import BookAccount, Entry, Posted
+from storage.books import money_reader
 from storage.books import payment_rows as rows
+from storage.books.paid_left import paid_left
 from storage.books.payment_tables import (
     cash_shift,
     payment_notice,
@@ -181,6 +183,15 @@ class SqlPaymentsTx:
     def post(self, entry: Entry, floors: Mapping[str, int] | None = None) -> Posted:
         """Book an entry within this transaction."""
         return self._books.post(entry, floors)
+
+    def paid_left(self, recharge: str, book: str) -> int | None:
+        """Return what of a recharge can still leave a book account, micro-units, or None."""
+        return paid_left(self._connection, recharge, book)
+
+    def is_open(self, book: str) -> bool:
+        """Say whether a book account takes entries."""
+        found = money_reader.accounts(self._connection, names=[book])
+        return book in found and not found[book][0].closed
 
     def open_book(self, *accounts: BookAccount) -> None:
         """Open book accounts within this transaction."""

@@ -6,7 +6,7 @@ import pytest
 
 from billing.payments.refunding import RefundRefused
 from billing.payments.refunds import RefundRequest
-from domain.books import BelowFloor, EntryKind, KeyReused
+from domain.books import BelowFloor, Entry, EntryKind, KeyReused, Leg
 from domain.errors import Forbidden, InvalidInput, UnknownSubject
 
 
@@ -206,3 +206,31 @@ def test_what_may_still_go_back_is_known(office, card, paid):
     left = {order.id: left for order, left in office.payments.refundable("b1-101")}
     assert left == {paid.id: 3000, other.id: 1000}
     assert unpaid.id not in left
+
+
+def test_money_that_was_moved_to_another_room_does_not_go_back_twice(office, paid):
+    legs = (Leg("room:b1-101", -30_000_000), Leg("room:b1-102", 30_000_000))
+    moved = Entry(
+        "transfer:1", office.clock.now(), EntryKind.TRANSFER, legs, "office",
+        reference=f"recharge:{paid.id}",
+    )  # fmt: skip
+    office.books.post(moved).result(10)
+    with pytest.raises(RefundRefused, match="2000 fen"):
+        office.refund(paid, 2001, "r1")
+    assert office.refund(paid, 2000, "r2").state == "done"
+    with pytest.raises(RefundRefused, match="0 fen"):
+        office.refund(paid, 1, "r3")
+
+
+def test_a_refund_that_fails_after_its_account_was_closed_comes_back_to_suspense(
+    office, card, paid
+):
+    card.slow_refunds = True
+    refund = office.refund(paid, 5000)
+    assert refund.state == "held"
+    office.books.close_account("room:b1-101").result(10)
+    office.rooms.close("b1-101")
+    card.finish_refunds("refused")
+    assert office.payments.refunds.view(refund.id).state == "failed"
+    assert office.books.balance("suspense") == 50_000_000
+    assert office.books.balance("room:b1-101") == 0
