@@ -43,7 +43,7 @@ def api_deps(station: Station, money: Money | None = None, *, demo: bool = False
         station_stats=lambda: station_stats(station),
         submit_command=submit,
         field_alive=station.field.is_alive,
-        readiness=lambda: [*station.not_ready(), *(money.rounds.failing() if money else ())],
+        readiness=lambda: [*station.not_ready(), *(money.failing() if money else ())],
         billing=money.services.deps() if money else None,
         identity=money.services.identity if money else None,
         approvals=approvals,

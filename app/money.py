@@ -23,7 +23,7 @@ ARREARS_EVERY_S, WATCH_EVERY_S, PREPAID_EVERY_S, HOUR_S = 10.0, 30.0, 1.0, 3600.
 
 
 class Money:
-    """The services over the station's ledger, kept going on a thread of their own.
+    """The services over the station's ledger, kept going on threads of their own.
 
     Whoever's money moved is looked at for arrears at once, everybody else every
     `arrears_every_s`; `post_every_s` is how often used energy is booked. `folder` is where key
@@ -49,7 +49,10 @@ class Money:
             station, file, pay_channels, message_channels, post_every_s=post_every_s,
             kept=lambda meter: meter in self._kept, power_state=self._power_state,
         )  # fmt: skip
-        self.rounds = Rounds("money", station.clock, self._round_changed)
+        self._rounds = Rounds("money", station.clock, self._round_changed)
+        # A provider or a mail server that is slow must not keep a paid room waiting.
+        self._payments = Rounds("payments", station.clock, self._round_changed)
+        self._reports = Rounds("reports", station.clock, self._round_changed)
         self._add_rounds(arrears_every_s, folder)
         self.services.books.subscribe(self._on_posted)
         self._is_open = False
@@ -70,19 +73,26 @@ class Money:
         self._is_open = True
         self._station.watchers.append(self._observe)
         self.services.notifier.start()
-        self.rounds.start()
+        for rounds in (self._rounds, self._payments, self._reports):
+            rounds.start()
 
     def pause(self) -> None:
         """Stop the rounds and let the notifier end its message; while the field still runs."""
         if self._is_open:
             self._is_open = False
-            self.rounds.stop()
+            for rounds in (self._rounds, self._payments, self._reports):
+                rounds.stop()
             self.services.notifier.stop()
 
     def settle(self) -> None:
         """Book what is used; after the field has stopped, so that nothing more comes."""
         for account in self.services.directory.accounts():
             self.services.charger.settle(account.id)
+
+    def failing(self) -> list[str]:
+        """Say what could not be done when it was last tried, and why."""
+        found = (self._rounds, self._payments, self._reports)
+        return [reason for rounds in found for reason in rounds.failing()]
 
     def today(self) -> date:
         """Return the day at the site."""
@@ -99,12 +109,12 @@ class Money:
         self.services.prepaid_check.observe(sweep.frame)
 
     def _add_rounds(self, arrears_every_s: float, folder: Path) -> None:
-        clock, services, rounds = self._station.clock, self.services, self.rounds
+        clock, services, rounds = self._station.clock, self.services, self._rounds
         rounds.add("registers", ATTACH_EVERY_S, self._attach)
         rounds.add("charging", CHARGE_EVERY_S, services.charger.charge_due)
         rounds.add("paid", HOUR_S, self._look_at_moved)
         rounds.add("arrears", arrears_every_s, self.look_at)
-        rounds.add("payments", PAY_EVERY_S, services.payments.tick)
+        self._payments.add("payments", PAY_EVERY_S, services.payments.tick)
         rounds.add("prepaid meters", PREPAID_EVERY_S, services.prepaid.tick)
         rounds.add("comparison", PREPAID_EVERY_S, services.prepaid_check.compare_due)
         rounds.add("heartbeat", WATCH_EVERY_S, lambda: services.heartbeat.check(clock.now()))
@@ -115,7 +125,7 @@ class Money:
                 services.schedule_store, services.reports, send, clock, self._station.on_event,
                 sender=send.sender,
             )  # fmt: skip
-            rounds.add("reports", REPORT_EVERY_S, mailer.tick)
+            self._reports.add("reports", REPORT_EVERY_S, mailer.tick)
 
     def _attach(self) -> None:
         self.services.accounts.attach_missing(self._station.site)
@@ -128,7 +138,7 @@ class Money:
         if rooms:
             with self._moved_lock:
                 self._moved.update(room.removeprefix("room:") for room in rooms)
-            self.rounds.hurry("paid")
+            self._rounds.hurry("paid")
 
     def _look_at_moved(self) -> None:
         with self._moved_lock:
