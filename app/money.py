@@ -21,6 +21,9 @@ from domain.frame import Sweep
 CHARGE_EVERY_S, ATTACH_EVERY_S, PAY_EVERY_S, REPORT_EVERY_S = 1.0, 2.0, 2.0, 20.0
 ARREARS_EVERY_S, WATCH_EVERY_S, PREPAID_EVERY_S, HOUR_S = 10.0, 30.0, 1.0, 3600.0
 
+# Each room's days are read once a day, a few rooms at a time.
+FORECAST_EVERY_S, ROOMS_A_ROUND = 1.0, 50
+
 
 class Money:
     """The services over the station's ledger, kept going on threads of their own.
@@ -117,6 +120,7 @@ class Money:
         self._payments.add("payments", PAY_EVERY_S, services.payments.tick)
         rounds.add("prepaid meters", PREPAID_EVERY_S, services.prepaid.tick)
         rounds.add("comparison", PREPAID_EVERY_S, services.prepaid_check.compare_due)
+        rounds.add("forecasts", FORECAST_EVERY_S, lambda: services.forecasts.refresh(ROOMS_A_ROUND))
         rounds.add("heartbeat", WATCH_EVERY_S, lambda: services.heartbeat.check(clock.now()))
         smtp = self._file.reports.smtp
         if smtp is not None:

@@ -9,16 +9,17 @@ from alerts.notifier import Notifier
 from api.billing_deps import BillingDeps
 from api.identity.service import Identity
 from app.code_messages import code_sender
-from app.forecasts import Forecasts
 from app.money_file import MoneyFile
 from app.refund_route import refund_to_source
 from app.station import SEAL_KEY_NAME, Station
 from billing.accounts.desk import Reading
 from billing.accounts.service import Accounts
 from billing.arrears import ArrearsKeeper
+from billing.bills import UsageStep
 from billing.board import BalanceBoard
 from billing.chain import MeterLimits
 from billing.charger import Charger
+from billing.forecast import Forecasts, history_from
 from billing.payments.channel import PaymentChannel
 from billing.payments.service import Payments
 from billing.prepaid import PrepaidKeeper
@@ -75,7 +76,17 @@ class MoneyServices:
         self.outbox = SqlOutbox(ledger)
         self.notifier = Notifier(self.outbox, message_channels, clock, zone, tell, file.messages)
         self.heartbeat = Heartbeat(self.outbox, tell, file.messages)
-        self.forecasts = Forecasts(charger, clock, zone, file.levels.no_cut.is_working_day)
+        no_cut = file.levels.no_cut
+        self.forecasts = Forecasts(
+            history_from(
+                lambda account, start, end, _: charger.usage(account, start, end, UsageStep.DAY),
+                zone,
+            ),
+            self._available_micro,
+            lambda: [account.id for account in directory.accounts()],
+            lambda: clock.now().astimezone(zone),
+            lambda day: not no_cut.is_working_day(day),
+        )
         self.keeper = ArrearsKeeper(
             charger.balance_micro, directory, file.levels, SqlLevels(ledger), clock, zone,
             station.age_s, self.notifier.tell, withdraw=self.notifier.withdraw,
@@ -179,5 +190,12 @@ class MoneyServices:
         return Reading(value[1], value[0], self._limits_of(meter).carry_w)
 
     def _level(self, account: str) -> str | None:
-        view = self.keeper.level(account)
-        return view.level.value if view is not None and view.level is not None else None
+        level = self.keeper.reached(account)
+        return None if level is None else level.value
+
+    def _available_micro(self, account: str) -> int | None:
+        """Return what an account may still use, its credit included, or None."""
+        found, balance = self.directory.account(account), self.charger.balance_micro(account)
+        if found is None or balance is None:
+            return None
+        return balance + found.credit_limit_micro
