@@ -52,8 +52,8 @@ PREFIX = "/api/v1"
 ABOUT = """Reads every meter, says why a relay is open, and orders relays with proof.
 
 Times are ISO 8601; one without an offset is UTC, and every answer is in UTC. What is not known is
-null. Errors are `application/problem+json`. Everything but `/healthz`, signing in and the notices of
-payment providers needs a sign-in or a token, and each route a role."""
+null. Errors are `application/problem+json`. Everything but `/healthz`, signing in and payment
+providers' notices needs a sign-in or a token, and each route a role."""
 _PROBLEM = {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The access token is missing or not the right one", **_PROBLEM},

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.access import needs, room_for
+from api.access import Who, needs, room_for
 from api.charging_answers import (
     BillAnswer,
     BillList,
@@ -19,6 +19,7 @@ from api.charging_answers import (
 from api.context import Deps
 from api.params import Limit, Moment
 from api.routes.tariffs import charger_of
+from api.trips import seen_since
 from billing.bills import UsageStep
 from billing.model import Account
 from domain.identity import Principal, Role
@@ -30,9 +31,8 @@ USUAL_RANGE = {
     UsageStep.DAY: timedelta(days=31),
     UsageStep.MONTH: timedelta(days=366),
 }
-Room = Annotated[
-    Account, Depends(room_for(Role.OPERATOR, Role.FINANCE, Role.FACILITIES, Role.ANALYST))
-]
+READERS = (Role.OPERATOR, Role.FINANCE, Role.FACILITIES, Role.ANALYST)
+Room = Annotated[Account, Depends(room_for(*READERS))]
 Keeper = Annotated[Principal, Depends(needs(Role.OPERATOR, Role.FINANCE))]
 MonthName = Annotated[
     str, Path(pattern=r"^(19[7-9]\d|2[01]\d\d)-(0[1-9]|1[0-2])$", description="such as 2026-11")
@@ -61,15 +61,23 @@ def get_bill(account: Room, month: MonthName, deps: Deps) -> BillAnswer:
 @router.get("/rooms/{account_id}/usage", summary="A room's use by hour, day or month")
 def get_usage(
     account: Room,
+    who: Who,
     deps: Deps,
     resolution: Annotated[UsageStep, Query(description="hour, day or month")] = UsageStep.HOUR,
     start: Annotated[Moment | None, Query(description="default: a day, month or year ago")] = None,
     end: Annotated[Moment | None, Query(description="default: now")] = None,
 ) -> UsageAnswer:
-    """Give energy and its cost by the local clock; at most 63 days of hours, 800 of days."""
+    """Give energy and its cost by the local clock; at most 63 days of hours, 800 of days.
+
+    To an occupant from the day he moved in.
+    """
     until = end or deps.clock.now()
-    since = start or until - USUAL_RANGE[resolution]
-    rows = charger_of(deps).usage(account.id, since, until, resolution)
+    # When whoever lived there before was at home is none of an occupant's business.
+    moved_in = seen_since(deps, who, account, whole=who.may(*READERS))
+    asked = start or until - USUAL_RANGE[resolution]
+    since, before_him = max(asked, moved_in), asked < until <= moved_in
+    charger = charger_of(deps)
+    rows = () if before_him else charger.usage(account.id, since, until, resolution)
     return UsageAnswer(
         account=account.id,
         resolution=resolution,

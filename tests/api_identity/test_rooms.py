@@ -281,6 +281,37 @@ async def test_relay_orders_are_few_and_most_of_the_stations_are_the_offices(cam
     assert (await post(campus, "li", path, {"action": "open"})).status_code == 200
 
 
+# -- use
+
+
+@pytest.mark.parametrize(
+    ("user", "asked", "told"),
+    [
+        ("li", "2026-04-20", "2026-04-30T16:00:00+00:00"),
+        ("li", "2026-05-01", "2026-05-01T00:00:00+00:00"),
+        ("wang", "2026-04-20", "2026-04-20T00:00:00+00:00"),
+        ("olga", "2025-04-20", "2025-04-20T00:00:00+00:00"),
+    ],
+)
+async def test_use_is_told_from_the_day_one_moved_in(campus, monkeypatch, user, asked, told):
+    seen = []
+    charger = campus.station.deps.billing.charger
+    monkeypatch.setattr(
+        type(charger),
+        "usage",
+        lambda _, account, since, *more: seen.append(since.isoformat()) or [],
+    )
+    answer = await get(campus, user, f"/rooms/{OWN}/usage?start={asked}&resolution=month")
+    assert (answer.status_code, seen) == (200, [told])
+
+
+async def test_of_the_time_before_nothing_is_told(campus):
+    path = f"/rooms/{OWN}/usage?start=2026-04-01&end=2026-04-02"
+    assert (await get(campus, "li", path)).json()["rows"] == []
+    path = f"/rooms/{OWN}/usage?start=2026-04-02&end=2026-04-01"
+    assert (await get(campus, "li", path)).status_code == 422
+
+
 # -- me
 
 
