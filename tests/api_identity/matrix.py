@@ -317,6 +317,9 @@ ROWS: dict[str, Row] = {
         *FINANCE_422, fill={"purchase_id": "none"}, send={"json": {}}
     ),
     "GET /api/v1/rooms/{account_id}/purchases": Row(MINE, ANY, ANY, NONE, NONE, ANY),
+    "POST /api/v1/prepaid-meters/{meter}/take-out": Row(
+        *FINANCE_422, fill={"meter": "none"}, send={"json": {}}
+    ),
     "GET /api/v1/prepaid-differences": Row(*CASHIERS),
     "POST /api/v1/prepaid-differences/{difference_id}/propose": Row(
         *FINANCE_422, fill={"difference_id": "none"}, send={"json": {}}

@@ -154,18 +154,17 @@ class Chain:
 
 @asynccontextmanager
 async def chain_of(
-    place: Path | str,
+    url: str,
     *,
     poll: bool = False,
     models: tuple[str, ...] = (MODEL, MODEL),
     **settings: object,
 ) -> AsyncIterator[Chain]:
-    """A running chain with its ledger in a folder, or in the database of a URL."""
+    """A running chain with its ledger in the database of a URL."""
     profiles = load_profiles(Path(simulator.__file__).parent / "profiles")
     rig = rig_of(profiles, models)
     for meter in rig.meters.values():
         meter.purse.change(0)
-    url = place if isinstance(place, str) else f"sqlite:///{place / 'ledger.db'}"
     ledger = SqlLedger(url, clock=rig.clock)
     books, rooms = SqlBooks(ledger, clock=rig.clock), Rooms()
     opened = [room_book(one.id) for one in rooms.accounts()]

@@ -48,8 +48,8 @@ async def agreed(chain: Chain, amount_minor: int = 5_000) -> None:
     assert look(chain, amount_minor) == []
 
 
-async def test_a_meter_that_holds_what_was_bought_less_what_was_used_agrees(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_meter_that_holds_what_was_bought_less_what_was_used_agrees(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         await agreed(chain)
         chain.charge(1_500)
         chain.accrued["a-103"] = 200 * 10_000
@@ -58,8 +58,8 @@ async def test_a_meter_that_holds_what_was_bought_less_what_was_used_agrees(tmp_
         assert [event.kind for event in chain.events] == [EventKind.PURCHASE_CONFIRMED]
 
 
-async def test_a_difference_is_told_with_its_evidence_and_books_nothing(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_difference_is_told_with_its_evidence_and_books_nothing(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         await agreed(chain)
         chain.charge(1_500)
         before = chain.money()
@@ -77,8 +77,8 @@ async def test_a_difference_is_told_with_its_evidence_and_books_nothing(tmp_path
         assert len(chain.events) == events, "told once"
 
 
-async def test_one_look_that_differs_is_no_difference_yet(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_one_look_that_differs_is_no_difference_yet(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         await agreed(chain)
         assert look(chain, 4_000, times=1) == []
         assert look(chain, 5_000, times=1) == []
@@ -96,16 +96,16 @@ async def test_what_agrees_again_ends_by_itself_and_says_so(database_url) -> Non
         assert (found.decision, found.closed_by) == ("gone", "system")
 
 
-async def test_rounding_of_the_meter_is_allowed_for_in_proportion(tmp_path) -> None:
-    async with chain_of(tmp_path, tolerance_minor=20, tolerance_share=0.01) as chain:
+async def test_rounding_of_the_meter_is_allowed_for_in_proportion(sqlite_url) -> None:
+    async with chain_of(sqlite_url, tolerance_minor=20, tolerance_share=0.01) as chain:
         await agreed(chain, 100_000)
         chain.charge(50_000)
         assert look(chain, 50_000 - 519) == []
         assert look(chain, 50_000 - 521) == [-521]
 
 
-async def test_the_first_amount_of_a_meter_is_opened_by_two_people(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_the_first_amount_of_a_meter_is_opened_by_two_people(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.keeper.tick()
         assert look(chain, 2_000) == [2_000]
         (found,) = chain.check.differences()
@@ -146,8 +146,8 @@ async def test_what_moved_since_it_was_proposed_has_to_be_proposed_anew(database
         assert [one.entry.kind for one in chain.books.entries(reference=found.id)] == ["adjustment"]
 
 
-async def test_old_readings_and_meters_being_written_to_are_not_compared(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_old_readings_and_meters_being_written_to_are_not_compared(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         await agreed(chain)
         account = chain.rooms.table["a-103"]
         chain.rig.clock.leap(301)
@@ -175,8 +175,8 @@ async def test_old_readings_and_meters_being_written_to_are_not_compared(tmp_pat
         assert found is not None and found.agrees
 
 
-async def test_missing_and_doubtful_values_are_not_taken(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_missing_and_doubtful_values_are_not_taken(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.keeper.tick()
         chain.check.compare()
         for frame in (
@@ -190,8 +190,8 @@ async def test_missing_and_doubtful_values_are_not_taken(tmp_path) -> None:
         assert chain.check.look("m1", chain.rooms.table["a-103"]) is None
 
 
-async def test_service_fees_are_the_rooms_own_and_no_difference(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_service_fees_are_the_rooms_own_and_no_difference(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rooms.spans = [RegisterSpan("m1", "a-103", chain.rig.clock.now(), 50_000)]
         march = datetime(2026, 2, 28, 16, tzinfo=UTC)  # midnight in Shanghai
         chain.rooms.table = {"a-103": replace(chain.rooms.table["a-103"], opened_at=march)}
@@ -225,9 +225,9 @@ def charger_of(chain: Chain, fees: Fees | None = None) -> Charger:
 
 @pytest.mark.parametrize(("meter_price", "differs"), [(60.0, False), (75.0, True)])
 async def test_the_whole_chain_agrees_where_meter_and_tariff_have_one_price(
-    tmp_path, meter_price: float, differs: bool
+    sqlite_url, meter_price: float, differs: bool
 ) -> None:
-    async with chain_of(tmp_path, poll=True) as chain:
+    async with chain_of(sqlite_url, poll=True) as chain:
         chain.rooms.spans = [RegisterSpan("m1", "a-103", chain.rig.clock.now(), 50_000)]
         chain.rooms.table.pop("a-104")
         chain.keeper.tick()

@@ -37,8 +37,8 @@ async def test_a_recharge_is_put_into_the_meter_and_booked_there(database_url) -
         assert chain.held() == (5_000, 1), "and never again"
 
 
-async def test_money_that_came_any_other_way_goes_into_the_meter_too(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_money_that_came_any_other_way_goes_into_the_meter_too(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         for amount in (1_000, 50, 60, 900):
             chain.recharge(amount)
         await chain.settle()
@@ -50,15 +50,15 @@ async def test_money_that_came_any_other_way_goes_into_the_meter_too(tmp_path) -
         assert chain.held() == (2_150, 2)
 
 
-async def test_rooms_whose_balance_the_station_holds_are_left_alone(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_rooms_whose_balance_the_station_holds_are_left_alone(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000, "a-101")
         await chain.settle()
         assert chain.orders() == [] and chain.books.balance("room:a-101") == 50_000_000
 
 
-async def test_row_13_an_unanswered_write_is_confirmed_by_its_read_back(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_row_13_an_unanswered_write_is_confirmed_by_its_read_back(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.WRITE_UNANSWERED, meter="m1", count=1)
         chain.recharge(5_000)
         await chain.settle()
@@ -91,8 +91,8 @@ async def test_row_13_power_off_after_the_write_is_unknown_until_the_meter_tells
         assert kinds(chain)[0] is EventKind.PURCHASE_UNKNOWN
 
 
-async def test_row_13_a_write_that_never_arrived_is_sent_again_after_the_read_back(tmp_path):
-    async with chain_of(tmp_path) as chain:
+async def test_row_13_a_write_that_never_arrived_is_sent_again_after_the_read_back(sqlite_url):
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.DEAD, meter="m1", functions=(16,), count=1)
         chain.recharge(5_000)
         await chain.settle()
@@ -104,8 +104,8 @@ async def test_row_13_a_write_that_never_arrived_is_sent_again_after_the_read_ba
         assert chain.writes() == 2 and chain.money() == (0, 0, 5_000)
 
 
-async def test_a_lost_reply_and_a_doubled_frame_add_once(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_lost_reply_and_a_doubled_frame_add_once(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.LATE, meter="m1", functions=(16,), count=1, delay_s=5)
         chain.recharge(5_000)
         await chain.settle()
@@ -115,8 +115,10 @@ async def test_a_lost_reply_and_a_doubled_frame_add_once(tmp_path) -> None:
         assert chain.held() == (5_000, 1) and chain.money() == (0, 0, 5_000)
 
 
-async def test_writes_that_come_to_nothing_end_after_so_many_and_the_money_stays(tmp_path) -> None:
-    async with chain_of(tmp_path, attempts_most=3) as chain:
+async def test_writes_that_come_to_nothing_end_after_so_many_and_the_money_stays(
+    sqlite_url,
+) -> None:
+    async with chain_of(sqlite_url, attempts_most=3) as chain:
         chain.rig.add(FaultKind.WRITE_LOST, meter="m1")
         chain.recharge(5_000)
         for _ in range(12):
@@ -133,8 +135,8 @@ async def test_writes_that_come_to_nothing_end_after_so_many_and_the_money_stays
         assert chain.states() == ["closed", "confirmed"] and chain.held() == (5_000, 1)
 
 
-async def test_an_offline_meter_waits_for_weeks_and_loses_nothing(tmp_path) -> None:
-    async with chain_of(tmp_path, expire_days=60) as chain:
+async def test_an_offline_meter_waits_for_weeks_and_loses_nothing(sqlite_url) -> None:
+    async with chain_of(sqlite_url, expire_days=60) as chain:
         off = chain.rig.add(FaultKind.DEAD, meter="m1")
         chain.recharge(5_000)
         await chain.settle()
@@ -149,8 +151,8 @@ async def test_an_offline_meter_waits_for_weeks_and_loses_nothing(tmp_path) -> N
         assert chain.states() == ["confirmed"] and chain.held() == (5_000, 1)
 
 
-async def test_an_order_nobody_could_send_expires_and_its_money_can_be_refunded(tmp_path) -> None:
-    async with chain_of(tmp_path, expire_days=2) as chain:
+async def test_an_order_nobody_could_send_expires_and_its_money_can_be_refunded(sqlite_url) -> None:
+    async with chain_of(sqlite_url, expire_days=2) as chain:
         chain.reachable = False
         chain.recharge(5_000)
         await chain.settle()
@@ -175,8 +177,8 @@ async def test_money_on_its_way_can_not_be_refunded(database_url) -> None:
         assert chain.keeper.on_the_way_minor("a-103") == 5_000
 
 
-async def test_money_refunded_before_the_write_is_not_written(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_money_refunded_before_the_write_is_not_written(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.reachable = False
         chain.recharge(5_000)
         await chain.settle()
@@ -188,8 +190,8 @@ async def test_money_refunded_before_the_write_is_not_written(tmp_path) -> None:
         assert chain.held() == (3_000, 1) and chain.money() == (0, 0, 3_000)
 
 
-async def test_a_purchase_bigger_than_the_meter_takes_goes_in_parts(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_purchase_bigger_than_the_meter_takes_goes_in_parts(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(2_500_000)
         for _ in range(3):
             await chain.settle()
@@ -198,8 +200,8 @@ async def test_a_purchase_bigger_than_the_meter_takes_goes_in_parts(tmp_path) ->
         assert chain.held() == (2_500_000, 3) and chain.money() == (0, 0, 2_500_000)
 
 
-async def test_a_full_meter_gets_its_money_once_it_has_room(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_full_meter_gets_its_money_once_it_has_room(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rig.meters["m1"].purse.change(4_999_000)
         chain.recharge(5_000)
         await chain.settle()
@@ -209,16 +211,16 @@ async def test_a_full_meter_gets_its_money_once_it_has_room(tmp_path) -> None:
         assert chain.states() == ["confirmed"]
 
 
-async def test_a_read_only_model_refuses_and_the_money_stays_the_rooms(tmp_path) -> None:
-    async with chain_of(tmp_path, models=("acrel-ddsy1352", "acrel-adf400l")) as chain:
+async def test_a_read_only_model_refuses_and_the_money_stays_the_rooms(sqlite_url) -> None:
+    async with chain_of(sqlite_url, models=("acrel-ddsy1352", "acrel-adf400l")) as chain:
         chain.recharge(5_000)
         await chain.settle()
         assert chain.states() == ["refused"] and chain.money() == (5_000, 0, 0)
         assert "takes no purchases" in chain.orders()[0].reason and chain.writes() == 0
 
 
-async def test_somebody_else_who_writes_to_the_meter_leaves_it_to_a_person(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_somebody_else_who_writes_to_the_meter_leaves_it_to_a_person(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.DEAD, meter="m1", functions=(16,), count=1)
         chain.recharge(5_000)
         await chain.settle()
@@ -237,8 +239,8 @@ async def test_somebody_else_who_writes_to_the_meter_leaves_it_to_a_person(tmp_p
         assert chain.held() == (7_000, 2) and chain.money() == (0, 0, 5_000)
 
 
-async def test_more_money_under_the_old_count_is_nobodys_proof_that_nothing_was_taken(tmp_path):
-    async with chain_of(tmp_path) as chain:
+async def test_more_money_under_the_old_count_is_nobodys_proof_that_nothing_was_taken(sqlite_url):
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.DEAD, meter="m1", functions=(16,), count=1)
         chain.recharge(5_000)
         await chain.settle()
@@ -248,8 +250,8 @@ async def test_more_money_under_the_old_count_is_nobodys_proof_that_nothing_was_
         assert chain.states() == ["unknown"] and chain.writes() == 1
 
 
-async def test_a_person_may_say_that_a_purchase_was_taken(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_person_may_say_that_a_purchase_was_taken(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.rig.add(FaultKind.WRITE_UNANSWERED, meter="m1", count=1)
         chain.recharge(5_000)
         await chain.rig.until(lambda: _tick(chain) and chain.writes() == 1)
@@ -267,8 +269,8 @@ async def test_a_person_may_say_that_a_purchase_was_taken(tmp_path) -> None:
             chain.keeper.settle(order.id, taken=False, actor="finance", reason="again")
 
 
-async def test_what_was_in_a_changed_meter_goes_into_the_new_one(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_what_was_in_a_changed_meter_goes_into_the_new_one(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000)
         await chain.settle()
         chain.charge(1_230)
@@ -287,8 +289,8 @@ async def test_what_was_in_a_changed_meter_goes_into_the_new_one(tmp_path) -> No
         assert again.amount_minor == 0 and chain.money(meter="m2") == (0, 0, 3_770)
 
 
-async def test_what_is_taken_out_of_a_meter_in_use_can_be_refunded_or_written_again(tmp_path):
-    async with chain_of(tmp_path) as chain:
+async def test_what_is_taken_out_of_a_meter_in_use_can_be_refunded_or_written_again(sqlite_url):
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000)
         await chain.settle()
         out = chain.keeper.take_out("m1", "finance", "meter was reset")
@@ -305,8 +307,8 @@ async def test_what_is_taken_out_of_a_meter_in_use_can_be_refunded_or_written_ag
             chain.keeper.take_out("m1", "finance", " ")
 
 
-async def test_use_between_the_write_and_a_late_read_back_is_allowed_for(tmp_path) -> None:
-    async with chain_of(tmp_path, poll=True) as chain:
+async def test_use_between_the_write_and_a_late_read_back_is_allowed_for(sqlite_url) -> None:
+    async with chain_of(sqlite_url, poll=True) as chain:
         meter = chain.rig.meters["m1"]
         meter.purse.change(2_000)
         meter.purse.price_minor_per_kwh = 60
@@ -322,8 +324,8 @@ async def test_use_between_the_write_and_a_late_read_back_is_allowed_for(tmp_pat
         assert 5_400 < (chain.held()[0] or 0) < 5_700
 
 
-async def test_two_meters_of_one_bus_get_their_money_side_by_side(tmp_path) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_two_meters_of_one_bus_get_their_money_side_by_side(sqlite_url) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000, "a-103")
         chain.recharge(3_000, "a-104")
         chain.rig.add(FaultKind.DEAD, meter="m1")
@@ -333,8 +335,8 @@ async def test_two_meters_of_one_bus_get_their_money_side_by_side(tmp_path) -> N
 
 
 @pytest.mark.parametrize("moment", range(0, 14))
-async def test_a_stop_at_any_moment_loses_and_doubles_nothing(tmp_path, moment: int) -> None:
-    async with chain_of(tmp_path) as chain:
+async def test_a_stop_at_any_moment_loses_and_doubles_nothing(sqlite_url, moment: int) -> None:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000)
         for _ in range(moment * 3):
             chain.keeper.tick()
@@ -352,9 +354,9 @@ async def test_a_stop_at_any_moment_loses_and_doubles_nothing(tmp_path, moment: 
 @pytest.mark.parametrize("failing", [(1,), (2,), (3,), (3, 5), (1, 3, 5)])
 @pytest.mark.parametrize("committed", [False, True])
 async def test_a_database_that_is_away_stops_the_keeper_and_not_the_money(
-    tmp_path, monkeypatch, failing: tuple[int, ...], committed: bool
+    sqlite_url, monkeypatch, failing: tuple[int, ...], committed: bool
 ) -> None:
-    async with chain_of(tmp_path) as chain:
+    async with chain_of(sqlite_url) as chain:
         chain.recharge(5_000)
         put = chain.store.put
         calls = 0
@@ -380,8 +382,8 @@ async def test_a_database_that_is_away_stops_the_keeper_and_not_the_money(
         assert chain.held() == (5_000, 1) and chain.money() == (0, 0, 5_000)
 
 
-async def test_a_field_that_never_answers_is_given_up_and_read_back(tmp_path) -> None:
-    async with chain_of(tmp_path, valid_s=60) as chain:
+async def test_a_field_that_never_answers_is_given_up_and_read_back(sqlite_url) -> None:
+    async with chain_of(sqlite_url, valid_s=60) as chain:
         chain.recharge(5_000)
         await chain.rig.until(lambda: _tick(chain) and chain.states() == ["writing"])
         flight = next(iter(chain.keeper._flights.values()))

@@ -54,9 +54,17 @@ class House:
         return [card["digits"] for card in sheet["cards"]]
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the ledger of a campus, to start from a copy of."""
+    folder = tmp_path_factory.mktemp("campus")
+    Campus(folder).close()
+    return folder
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    campus = Campus(tmp_path)
+def house(tmp_path: Path, ready: Path) -> Iterator[House]:
+    campus = Campus(tmp_path, ready=ready)
     events: list[Event] = []
     tokens = Tokens(
         campus.directory, SqlTokenStore(campus.ledger, campus.books),
@@ -171,16 +179,16 @@ FINANCE_ONLY = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "send"), OFFICE_ONLY + FINANCE_ONLY)
-async def test_the_office_alone_makes_sells_and_settles(house, method, path, send) -> None:
-    for_finance = (method, path, send) in FINANCE_ONLY
-    for who in ("wang", "fred", "anna", "olga", "fiona", "ada"):
-        answer = await house.ask(who, method, path, **send)
-        allowed = who in ("fiona", "ada") or (who == "olga" and not for_finance)
-        assert (answer.status_code == 403) is not allowed, (who, answer.text)
-        assert answer.status_code in (200, 403, 404, 409)
-    async with house.campus.browser() as nobody:
-        assert (await nobody.request(method, path, **send)).status_code == 401
+async def test_the_office_alone_makes_sells_and_settles(house) -> None:
+    for row in OFFICE_ONLY + FINANCE_ONLY:
+        method, path, send = row
+        for who in ("wang", "fred", "anna", "olga", "fiona", "ada"):
+            answer = await house.ask(who, method, path, **send)
+            allowed = who in ("fiona", "ada") or (who == "olga" and row not in FINANCE_ONLY)
+            assert (answer.status_code == 403) is not allowed, (who, path, answer.text)
+            assert answer.status_code in (200, 403, 404, 409)
+        async with house.campus.browser() as nobody:
+            assert (await nobody.request(method, path, **send)).status_code == 401
 
 
 async def test_a_sheet_is_printed_as_csv_and_as_data_and_who_saw_it_is_known(house) -> None:
@@ -207,13 +215,13 @@ async def test_the_same_key_makes_one_batch_and_one_sale(house) -> None:
     assert (first.json(), other.status_code) == (again.json(), 409)
 
 
-@pytest.mark.parametrize("amount", [0, -5000, 2500, 50.5, "5000", 100_000_000])
-async def test_row_22_amounts_that_can_not_be_are_refused(house, amount) -> None:
-    answer = await house.ask(
-        "olga", "POST", "/tokens/batches", json={"count": 1, "amount_minor": amount},
-        headers={"Idempotency-Key": "k"},
-    )  # fmt: skip
-    assert answer.status_code == 422
+async def test_row_22_amounts_that_can_not_be_are_refused(house) -> None:
+    for amount in (0, -5000, 2500, 50.5, "5000", 100_000_000):
+        answer = await house.ask(
+            "olga", "POST", "/tokens/batches", json={"count": 1, "amount_minor": amount},
+            headers={"Idempotency-Key": "k"},
+        )  # fmt: skip
+        assert answer.status_code == 422, amount
 
 
 async def test_a_sold_token_is_refunded_from_the_drawer_of_who_takes_it_back(house) -> None:
