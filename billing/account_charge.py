@@ -194,7 +194,7 @@ class AccountCharge:
         if before is not None and before.readings:
             older.insert(0, before.readings[-1])
         chain.load(older, register.jump_times())
-        register.loaded_from = first
+        register.hold_from(first)
 
     def flush(self) -> None:
         """Find the energy of stretches anew where readings came in."""
@@ -219,7 +219,8 @@ class AccountCharge:
         self.flush()
         current = month_at(now_ms, self._parts.zone)
         unfinished = [name for name, month in self.months.items() if not month.row.final]
-        name = min([self.dirty_from or current, current, *unfinished])
+        # A clock that is years behind must not have years of empty months priced.
+        name = max(min([self.dirty_from or current, current, *unfinished]), self.first_month())
         newest_ms = self.newest_ms()
         carry = self._carry_before(name)
         rated: list[Month] = []
@@ -369,7 +370,12 @@ class AccountCharge:
     def _let_go(self, now_ms: int) -> None:
         """Forget months that are done; they are read again when late readings ask for them."""
         zone = self._parts.zone
-        keep = min(self.dirty_from or "9999-12", month_at(now_ms, zone))
+        chains = [register.chain for register in self.registers.values()]
+        # What came in while the books were written is in memory alone.
+        unsaved = [min(chain.dirty) for chain in chains if chain.dirty]
+        unsaved += [chain.changed[0] for chain in chains if chain.changed is not None]
+        oldest_ms = min([now_ms, *unsaved])
+        keep = min(self.dirty_from or "9999-12", month_at(oldest_ms, zone))
         for name in [name for name in self.months if name < keep and self.months[name].row.final]:
             self._carries = {name: self.months[name].row.carry}
             del self.months[name]
@@ -379,4 +385,4 @@ class AccountCharge:
         for register in self.registers.values():
             if register.loaded_from < first:
                 register.chain.forget_before(day_start_ms(first, zone))
-                register.loaded_from = first
+                register.hold_from(first)

@@ -160,7 +160,7 @@ class Intake:
         if chain.times[-1] > now_ms + AHEAD_MOST_MS and not self.withdraw(register, now_ms):
             counters.refused += 1
             return
-        if wait and ms < chain.times[0] and register.is_let_go(ms):
+        if wait and register.is_let_go(ms):
             # Older than what is in memory: the disk is asked outside the sweep.
             counters.lost += len(self._late) == LATE_MOST
             self._late.append((meter, Reading(ms, energy_wh)))
@@ -237,6 +237,9 @@ class Intake:
             register = known.get(RegisterKey(span.meter, span.since)) or self._register(span)
             if register is None:
                 continue
+            if span.until is not None and register.until_ms is None:
+                month = first_day(month_at(to_ms(span.until), self._parts.zone))
+                self.accounts[register.account].extend(register, month)
             moved += register.end(span)
             found.registers.append(register)
         for reading in sorted(moved):
@@ -266,6 +269,6 @@ class Intake:
             charge.reviews[review.id] = review
             if review.decision is not None and review.state is not ReviewState.GONE:
                 register.chain.decisions[review.after.ms] = review.decision
-        register.loaded_from = local_date(row.last.ms, self._parts.zone) + ONE_DAY
+        register.hold_from(local_date(row.last.ms, self._parts.zone) + ONE_DAY)
         charge.extend(register, first_day(month_at(row.last.ms, self._parts.zone)))
         register.chain.total_wh = register.settled_wh = row.counted_wh

@@ -29,8 +29,8 @@ class Register:
         self.energies: dict[str, array[int]] = {}
         self.reviews: dict[int, Review] = {}
         self.settled_wh = 0
-        self.loaded_from = local_date(self.since_ms, zone)
         self._zone = zone
+        self.hold_from(local_date(self.since_ms, zone))
 
     @property
     def account(self) -> str:
@@ -43,7 +43,12 @@ class Register:
 
     def is_let_go(self, ms: int) -> bool:
         """Say whether readings of that time are not held in memory."""
-        return local_date(ms, self._zone) < self.loaded_from
+        return ms < self._held_from_ms
+
+    def hold_from(self, day: date) -> None:
+        """Note from which day on all readings are in memory; before it, only the last one is."""
+        self.loaded_from = day
+        self._held_from_ms = day_start_ms(day, self._zone)
 
     def end(self, span: RegisterSpan) -> list[Reading]:
         """End it with its final reading once the directory knows one; return what came after."""

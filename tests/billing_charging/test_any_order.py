@@ -188,7 +188,7 @@ def check(station, name, readings, case, zone, people=0):
 SLOW = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 @given(
     data=st.data(),
     readings=histories(),
@@ -229,7 +229,7 @@ def test_the_order_of_arrival_repetitions_and_restarts_change_no_total(
     assert station.charger.accrued_micro(name) == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(
     data=st.data(),
     readings=histories(),

@@ -207,3 +207,46 @@ def test_a_restart_forgets_what_was_not_booked_and_reads_it_again(station):
     station.charger.settle(ROOM)
     assert station.charged_micro() == micro("0.44")
     assert adds_up(station)
+
+
+def test_a_late_reading_that_comes_while_the_books_are_written_is_kept(station, monkeypatch):
+    station.read((700, 1000))
+    station.charger.settle(ROOM)
+    late = ("M-b1-101", station.at(705), 1000)
+    whole = station.store.commit
+
+    def slow(plan):
+        future = whole(plan)
+        future.result()
+        # The sweep comes after the commit, before charging takes note of it.
+        station.observe(late)
+        return future
+
+    station.read((730, 4000), (740, 4500))
+    monkeypatch.setattr(station.store, "commit", slow)
+    station.charger.settle(ROOM)
+    monkeypatch.setattr(station.store, "commit", whole)
+    station.charger.settle(ROOM)
+    station.restart()
+    zone = ZoneInfo("Asia/Shanghai")
+    month_end = datetime(2026, 12, 1, tzinfo=zone)
+    share = 3000 * ((month_end - station.at(705)) // timedelta(hours=1)) // 25
+    assert billed_wh(station) == share
+    assert billed_wh(station, "2026-12") == 3500 - share
+    assert adds_up(station)
+
+
+def test_a_late_reading_of_a_day_that_is_let_go_leaves_the_rest_of_that_day_alone(station):
+    for hour in range(690, 712):
+        station.read((hour, 1000 + 100 * (hour - 690)))
+    station.read((730, 5000))
+    station.charger.settle(ROOM)
+    begin, end = station.at(690), station.at(712)
+    before = station.charger.usage(ROOM, begin, end, "hour")
+    station.observe(("M-b1-101", station.at(711.5), 3150))
+    station.charger.settle(ROOM)
+    station.restart()
+    after = station.charger.usage(ROOM, begin, end, "hour")
+    assert [row.energy_wh for row in after[:-1]] == [100] * 21
+    assert before[:-1] == after[:-1]
+    assert adds_up(station)
