@@ -86,7 +86,7 @@ def test_unknown_names_are_told_with_the_known_ones(tmp_path: Path) -> None:
     site = write(tmp_path)
     assert "no meter 'nobody'" in wattwarden("read", "nobody", "--site", site).stderr
     assert "it has b1" in wattwarden("scan", "b9", "--site", site).stderr
-    assert "known: detect" in wattwarden("bench", "nothing").stderr
+    assert "known: api, detect" in wattwarden("bench", "nothing").stderr
 
 
 def test_a_command_without_a_station_says_how_to_start_one(tmp_path: Path) -> None:
