@@ -103,8 +103,8 @@ class MoneyServices:
             unsettled=self._held_energy, reading_of=self._reading_of,
         )  # fmt: skip
         self.tokens = Tokens(
-            directory, SqlTokenStore(ledger, books), ledger.secret(SECRET), clock, tell,
-            file.tokens,
+            directory, SqlTokenStore(ledger, books, till=file.payments.cash is not None),
+            ledger.secret(SECRET), clock, tell, file.tokens,
         )  # fmt: skip
         self._build_prepaid()
         self.board = BalanceBoard(

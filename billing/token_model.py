@@ -146,9 +146,16 @@ class TokenStore(Protocol):
         """Mark a sold token as used for an account and book the recharge."""
 
     def void(
-        self, serial: int, actor: str, reason: str, now: datetime, entry: Entry | None
+        self,
+        serial: int,
+        actor: str,
+        reason: str,
+        now: datetime,
+        entry: Entry | None,
+        cashier: str = "",
     ) -> "Future[Token]":
-        """Take a token back; `entry` refunds a sold one and is None for one only printed."""
+        """Take a token back; `entry` refunds a sold one from the drawer of `cashier`, and is None
+        for one only printed."""
 
     def token(self, serial: int) -> Token | None: ...
 

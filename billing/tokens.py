@@ -72,8 +72,7 @@ class PrintedToken:
 class Tokens:
     """The tokens of a site. Thread-safe; every call waits for the store.
 
-    `secret` is the ledger's secret named SECRET. `shift_of(cashier)` names the cashier's open shift
-    or None; where it is given, a sale and a refund need one.
+    `secret` is the ledger's secret named SECRET.
     """
 
     def __init__(
@@ -84,11 +83,9 @@ class Tokens:
         clock: Clock,
         on_event: Callable[[Event], None],
         settings: TokenSettings | None = None,
-        *,
-        shift_of: Callable[[str], str | None] | None = None,
     ) -> None:
         self._directory, self._store, self._secret = directory, store, secret
-        self._clock, self._on_event, self._shift_of = clock, on_event, shift_of
+        self._clock, self._on_event = clock, on_event
         self.settings = settings or TokenSettings()
         self._guards = tuple(threading.Lock() for _ in range(GUARDS))
 
@@ -143,7 +140,7 @@ class Tokens:
             {
                 "channel": CHANNEL,
                 "amount_minor": amount_minor,
-                "shift": self._shift(cashier),
+                "shift": "",
                 "serials": [serial_text(serial) for serial in sorted(serials)],
             },
         )
@@ -163,7 +160,8 @@ class Tokens:
             message = "the token was sold: name the cashier who gives the money back"
             raise InvalidInput([Fault("cashier", message)])
         entry = self._refund(token, actor, reason, cashier)
-        return self._store.void(serial, actor, reason, entry.time, entry).result(WITHIN_S)
+        voided = self._store.void(serial, actor, reason, entry.time, entry, cashier)
+        return voided.result(WITHIN_S)
 
     def token(self, serial: int) -> Token:
         """Return a token of that serial. Raises UnknownSubject."""
@@ -321,7 +319,7 @@ class Tokens:
             "channel": CHANNEL,
             "order": f"token-{serial}",
             "amount_minor": token.amount_minor,
-            "shift": self._shift(cashier),
+            "shift": "",
         }
         return Entry(
             f"refund:token-{serial}",
@@ -333,14 +331,6 @@ class Tokens:
             f"recharge:token-{serial}",
             details,
         )
-
-    def _shift(self, cashier: str) -> str:
-        if self._shift_of is None:
-            return ""
-        shift = self._shift_of(cashier)
-        if shift is None:
-            raise TokenRefused(f"{cashier} has no open shift")
-        return shift
 
     def _open_account(self, account_id: str) -> Account:
         account = self._directory.account(account_id)

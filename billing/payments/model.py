@@ -225,6 +225,7 @@ class ReceiptKind(StrEnum):
     RECHARGE = "recharge"
     REFUND = "refund"
     VOID = "void"
+    TOKEN_SALE = "token-sale"  # noqa: S105 - the name of a kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def receipt_slip(receipt: Receipt, site: str, zone: ZoneInfo, language: Language
         ("reason", receipt.note),
     ]
     kept = [(text(f"report.column.{key}", language), words) for key, words in lines if words]
-    title = "slip.receipt" if receipt.kind is ReceiptKind.RECHARGE else "slip.paid-out"
+    taken = receipt.kind in (ReceiptKind.RECHARGE, ReceiptKind.TOKEN_SALE)
+    title = "slip.receipt" if taken else "slip.paid-out"
     return Slip(
         title=text(f"report.{title}", language),
         issuer=site,

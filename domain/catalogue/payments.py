@@ -27,6 +27,7 @@ TEXTS: Texts = {
     "payments.state.refunded": {"en": "refunded", "zh-CN": "已退款"},
     "payments.state.voided": {"en": "voided", "zh-CN": "已作废"},
     "payments.receipt.recharge": {"en": "Receipt: electricity recharge", "zh-CN": "电费充值收据"},
+    "payments.receipt.token-sale": {"en": "Receipt: recharge tokens", "zh-CN": "充值码销售收据"},
     "payments.receipt.refund": {"en": "Receipt: electricity refund", "zh-CN": "电费退款收据"},
     "payments.receipt.void": {
         "en": "Void of receipt No. {voids:08d}",

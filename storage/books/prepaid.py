@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from billing.payments.model import Receipt, ReceiptKind
 from billing.token_model import (
     SerialTaken,
     Token,
@@ -17,6 +19,7 @@ from billing.token_model import (
     WrongEntry,
 )
 from domain.books import BookAccount, Entry, KeyReused, Posted, clearing_book
+from storage.books.payment_transaction import SqlPaymentsTx
 from storage.books.prepaid_rows import one, row_of, rows, value_of
 from storage.books.prepaid_tables import recharge_token, token_batch, token_wrong
 from storage.books.sql_books import BooksTransaction, SqlBooks
@@ -29,10 +32,14 @@ CLEARING = clearing_book("token")
 
 
 class SqlTokenStore:
-    """Recharge tokens in the database of the books."""
+    """Recharge tokens in the database of the books.
 
-    def __init__(self, ledger: SqlLedger, books: SqlBooks) -> None:
-        self._ledger, self._books = ledger, books
+    With `till` every sale and refund needs the cashier's open shift, and is on a numbered receipt
+    of it, as other cash is.
+    """
+
+    def __init__(self, ledger: SqlLedger, books: SqlBooks, *, till: bool = False) -> None:
+        self._ledger, self._books, self._till = ledger, books, till
 
     def issue(self, batch: TokenBatch, tokens: Sequence[Token]) -> "Future[TokenBatch]":
         """Keep a batch and its tokens; the same batch again is the one kept."""
@@ -55,8 +62,10 @@ class SqlTokenStore:
         """Mark printed tokens as sold and book the sale."""
 
         def work(tx: BooksTransaction) -> Posted:
-            if tx.entry(entry.id) is not None:
-                return tx.post(entry)  # the same sale again, or another under its name
+            known = tx.entry(entry.id)
+            if known is not None:
+                # The same sale again, in whatever shift, or another under its name.
+                return tx.post(_in_shift(entry, known.entry.details["shift"]))
             sold = {"state": TokenState.SOLD.value, "sold_at": now, "sold_by": cashier}
             changed = 0
             for first in range(0, len(serials), SERIALS_A_STATEMENT):
@@ -70,7 +79,8 @@ class SqlTokenStore:
             if changed != len(serials):
                 raise TokenRefused(f"{len(serials) - changed} of these tokens are not for sale")
             _open(tx, entry)
-            return tx.post(entry)
+            sale = self._receipted(tx, entry, cashier, ReceiptKind.TOKEN_SALE)
+            return tx.post(sale)
 
         return self._books.transact(work)
 
@@ -96,9 +106,15 @@ class SqlTokenStore:
         return self._books.transact(work)
 
     def void(
-        self, serial: int, actor: str, reason: str, now: datetime, entry: Entry | None
+        self,
+        serial: int,
+        actor: str,
+        reason: str,
+        now: datetime,
+        entry: Entry | None,
+        cashier: str = "",
     ) -> "Future[Token]":
-        """Take a token back, and refund it where `entry` says so."""
+        """Take a token back, and refund it from a cashier's drawer where `entry` says so."""
 
         def work(tx: BooksTransaction) -> Token:
             before = TokenState.PRINTED if entry is None else TokenState.SOLD
@@ -115,7 +131,8 @@ class SqlTokenStore:
                 return token
             if entry is not None:
                 _open(tx, entry)
-                tx.post(entry, floors={CLEARING: 0})
+                refund = self._receipted(tx, entry, cashier, ReceiptKind.REFUND)
+                tx.post(refund, floors={CLEARING: 0})
             return _token(tx, serial)
 
         return self._books.transact(work)
@@ -197,6 +214,38 @@ class SqlTokenStore:
             return tx.connection.execute(old).rowcount
 
         return self._books.transact(work)
+
+    def _receipted(
+        self, tx: BooksTransaction, entry: Entry, cashier: str, kind: ReceiptKind
+    ) -> Entry:
+        """Put cash on a receipt of the cashier's open shift; return the entry with that shift."""
+        if not self._till:
+            return entry
+        payments = SqlPaymentsTx(tx)
+        shift = payments.open_shift(cashier)
+        if shift is None:
+            raise TokenRefused(f"{cashier} has no open shift")
+        sign = 1 if kind is ReceiptKind.TOKEN_SALE else -1
+        payments.add_receipt(
+            Receipt(
+                number=0,
+                kind=kind,
+                order=entry.id,
+                account="",
+                building="",
+                room="",
+                amount_minor=sign * int(entry.details["amount_minor"]),
+                cashier=cashier,
+                shift=shift.id,
+                time=entry.time,
+                note=entry.description,
+            )
+        )
+        return _in_shift(entry, shift.id)
+
+
+def _in_shift(entry: Entry, shift: str) -> Entry:
+    return replace(entry, details={**entry.details, "shift": shift})
 
 
 def _changed(tx: BooksTransaction, serial: int, before: TokenState, change: dict[str, Any]) -> bool:

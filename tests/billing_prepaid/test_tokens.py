@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from houses import guess
 
+from billing.payments.model import Shift
 from billing.token_code import token_text
 from billing.token_model import TokenRefused, TokenState
 from billing.tokens import SECRET, Tokens
@@ -13,6 +14,7 @@ from domain.books import KeyReused
 from domain.clock import LeapClock
 from domain.errors import InvalidInput, RateLimited, UnknownSubject
 from domain.events import EventKind
+from storage.books.payments import SqlPayments
 from storage.books.prepaid import SqlTokenStore
 from storage.books.sql_books import SqlBooks
 from storage.ledger.sql_ledger import SqlLedger
@@ -283,16 +285,29 @@ def test_the_same_sale_again_sells_nothing_more_and_others_are_refused(tokens, b
     assert money(books) == (0, 2 * MICRO_50, -2 * MICRO_50)
 
 
-def test_a_sale_needs_an_open_shift_where_shifts_are_kept(rooms, store, ledger, clock, events):
-    open_shifts = {"lin": "shift-7"}
-    tokens = Tokens(
-        rooms, store, ledger.secret(SECRET), clock, events.append, shift_of=open_shifts.get
-    )
-    tokens.issue("b1", 1, YUAN_50, "finance")
-    serials = [tokens.tokens()[0].serial]
+def test_a_sale_needs_an_open_shift_where_shifts_are_kept_and_is_on_a_receipt(
+    rooms, ledger, books, clock, events
+) -> None:
+    store = SqlTokenStore(ledger, books, till=True)
+    tokens = Tokens(rooms, store, ledger.secret(SECRET), clock, events.append)
+    till = SqlPayments(ledger, books)
+    tokens.issue("b1", 2, YUAN_50, "finance")
+    serials = [token.serial for token in tokens.tokens()]
     with pytest.raises(TokenRefused, match="no open shift"):
-        tokens.sell("s1", serials, "wang")
-    assert tokens.sell("s1", serials, "lin").entry.details["shift"] == "shift-7"
+        tokens.sell("s1", serials, "lin")
+    assert {token.state for token in tokens.tokens()} == {TokenState.PRINTED}
+    till.transact(lambda tx: tx.put_shift(Shift("shift-7", "lin", clock.now(), 0))).result(10)
+    sold = tokens.sell("s1", serials, "lin")
+    assert sold.entry.details["shift"] == "shift-7"
+    assert tokens.sell("s1", serials, "lin").repeated
+    tokens.void(serials[0], "finance", "torn", cashier="lin")
+    receipts = sorted(till.receipts(limit=10), key=lambda one: one.number)
+    assert [(one.number, one.kind, one.amount_minor, one.shift) for one in receipts] == [
+        (1, "token-sale", 2 * YUAN_50, "shift-7"),
+        (2, "refund", -YUAN_50, "shift-7"),
+    ]
+    total = till.transact(lambda tx: tx.shift_total_minor("shift-7")).result(10)
+    assert total == YUAN_50 and books.balance("cash:lin") == -MICRO_50
 
 
 def test_everything_wrong_with_an_order_is_said_at_once(tokens) -> None:
