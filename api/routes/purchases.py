@@ -21,9 +21,11 @@ from domain.identity import Role
 router = APIRouter(tags=["prepaid meters"])
 
 OFFICE = (Role.OPERATOR, Role.FINANCE)
+# No control characters: PostgreSQL refuses some, and none has a place here.
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Room = Annotated[Account, Depends(room_for(*OFFICE))]
-PurchaseId = Annotated[str, Path(max_length=200)]
-DifferenceId = Annotated[str, Path(max_length=200)]
+PurchaseId = Annotated[str, Path(max_length=200, pattern=PLAIN)]
+DifferenceId = Annotated[str, Path(max_length=200, pattern=PLAIN)]
 ListLimit = Annotated[int, Query(ge=1, le=1000, description="most rows to give, newest first")]
 
 
@@ -148,7 +150,7 @@ def _check(deps: ApiDeps) -> PrepaidCheck:
 def list_purchases(
     deps: Deps,
     state: PurchaseState | None = None,
-    account: Annotated[str | None, Query(max_length=64)] = None,
+    account: Annotated[str | None, Query(max_length=64, pattern=PLAIN)] = None,
     limit: ListLimit = 100,
 ) -> PurchaseList:
     """Give purchases, newest first."""
@@ -194,7 +196,10 @@ def post_settle(purchase_id: PurchaseId, body: SettleBody, who: Who, deps: Deps)
     dependencies=[Depends(needs(Role.FINANCE))],
 )
 def post_take_out(
-    meter: Annotated[str, Path(max_length=200)], body: ReasonBody, who: Who, deps: Deps
+    meter: Annotated[str, Path(max_length=200, pattern=PLAIN)],
+    body: ReasonBody,
+    who: Who,
+    deps: Deps,
 ) -> PurchaseAnswer:
     """Of a meter that was reset, changed or taken away; before the room is closed or refunded."""
     actor = acting(who, body.decided_by, "body.decided_by")
@@ -218,7 +223,7 @@ def list_room_purchases(account: Room, deps: Deps, limit: ListLimit = 100) -> Ro
 def list_differences(
     deps: Deps,
     is_open: Annotated[bool, Query(alias="open", description="false: settled ones too")] = True,
-    meter: MeterName | None = None,
+    meter: Annotated[MeterName | None, Query(pattern=PLAIN)] = None,
     limit: ListLimit = 100,
 ) -> DifferenceList:
     """Give differences with their evidence, newest first."""

@@ -28,9 +28,11 @@ router = APIRouter(tags=["tokens"])
 OFFICE = (Role.OPERATOR, Role.FINANCE)
 # Digits are money: no browser or proxy keeps them.
 NO_STORE = "no-store"
+# No control characters: PostgreSQL refuses some, and none has a place here.
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Room = Annotated[Account, Depends(room_for(*OFFICE))]
 Key = Annotated[CommandId, Header(alias="Idempotency-Key", description="your own id, once each")]
-BatchId = Annotated[str, Path(max_length=100)]
+BatchId = Annotated[str, Path(max_length=100, pattern=PLAIN)]
 Serial = Annotated[int, Path(ge=0, le=99_999_999)]
 LanguageQuery = Annotated[Language | None, Query(description="default: the person's own")]
 ENTRIES = limited("tokens", user="20 per 1 minute; 200 per 1 day", address="300 per 1 hour")
@@ -45,9 +47,9 @@ class BatchBody(_Strict):
 
     count: Annotated[int, Field(ge=1, le=10_000)]
     amount_minor: Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
-    account: Annotated[str, Field(max_length=64)] = ""
+    account: Annotated[str, Field(max_length=64, pattern=PLAIN)] = ""
     valid_days: Annotated[int | None, Field(ge=1, le=3650)] = None
-    note: Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    note: Annotated[str, Field(max_length=500, pattern=PLAIN)] = ""
     issued_by: Person | None = None
 
 
@@ -261,7 +263,7 @@ def post_sale(body: SaleBody, key: Key, who: Who, deps: Deps) -> SaleAnswer:
 )
 def list_tokens(
     deps: Deps,
-    batch: Annotated[str | None, Query(max_length=100)] = None,
+    batch: Annotated[str | None, Query(max_length=100, pattern=PLAIN)] = None,
     state: TokenState | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> TokenList:
