@@ -99,7 +99,8 @@ class MoneyServices:
         )  # fmt: skip
         self.accounts = Accounts(
             books, SqlAccountStore(ledger, books, directory), directory, clock, zone=zone,
-            settle=charger.settle, refund_to_source=refund_to_source(self.payments),
+            settle=charger.settle, settle_closing=charger.settle_closing,
+            refund_to_source=refund_to_source(self.payments),
             unsettled=self._held_energy, reading_of=self._reading_of,
         )  # fmt: skip
         self.tokens = Tokens(
@@ -181,7 +182,8 @@ class MoneyServices:
         if meter is None:
             return MeterLimits()
         carry_w = meter.rated_current_a * SUPPLY_MOST_V * meter.phases * LOAD_MOST
-        return MeterLimits(carry_w=carry_w)
+        sizes_wh = self._station.counter_sizes_wh(meter)
+        return MeterLimits(carry_w=carry_w, counter_sizes_wh=sizes_wh)
 
     def _reading_of(self, meter: str) -> Reading | None:
         value = self._station.latest.value(meter, "energy_wh")

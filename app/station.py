@@ -17,6 +17,7 @@ from app.field_thread import FieldThread
 from app.latest import LatestTable
 from app.settings import Settings
 from app.stores import Stores, load_policy
+from collector.counter import counter_sizes_wh
 from collector.field import BusRunner, PollSettings
 from collector.profile import Profile
 from control.supervisor import Supervisor
@@ -28,7 +29,7 @@ from domain.events import Event, EventKind, Severity
 from domain.frame import Sweep, frame_to_bytes
 from domain.policy import Policy
 from domain.ports import RelayDriver, StreamRecord
-from domain.site import Site
+from domain.site import Meter, Site
 from rules.engine import RuleEngine
 from rules.shed import shed_memory
 from storage.recorder import Recorder, RecorderSettings
@@ -92,6 +93,7 @@ class Station:
         self._policy = policy
         self.started_at = clock.now()
         self._bus_of = {meter.name: meter.bus for meter in site.meters}
+        self._profiles = profiles
         self._switched = {m.name for m in site.meters if profiles[m.profile].relay is not None}
         zone = ZoneInfo(site.time_zone)
         seal_key = stores.ledger.secret(SEAL_KEY_NAME)
@@ -170,6 +172,11 @@ class Station:
         if value is None:
             return None
         return (self.clock.now() - value[1]).total_seconds()
+
+    def counter_sizes_wh(self, meter: Meter) -> tuple[int, ...]:
+        """Return the counts at which a meter's energy counter may begin again, Wh."""
+        row = self._profiles[meter.profile].row("energy_wh")
+        return () if row is None else tuple(sorted(counter_sizes_wh(row)))
 
     def driver_for(self, meter: str) -> RelayDriver:
         """Return the bus that carries commands to a meter. Raises UnknownSubject."""

@@ -34,7 +34,7 @@ class CounterGuard:
         self._carry_w = meter.rated_current_a * SUPPLY_MOST_V * meter.phases * LOAD_MOST
         factor = row.factor if row is not None else 1.0
         self._slack_wh = max(10.0, 2 * factor)
-        self._sizes_wh = sorted(_counter_sizes(row)) if row is not None else []
+        self._sizes_wh = sorted(counter_sizes_wh(row)) if row is not None else []
         self._last: tuple[int, float] | None = None
         self._held: tuple[int, float] | None = None
 
@@ -80,7 +80,7 @@ class CounterGuard:
         return EventKind.METER_SWAP
 
 
-def _counter_sizes(row: Row) -> Iterable[int]:
+def counter_sizes_wh(row: Row) -> Iterable[int]:
     """Counts at which a counter may begin again, Wh: its register's size, whole decades."""
     numerator, denominator = row.ratio
     for counts in (2 ** (16 * row.encoding.words), *(10**digits for digits in DECIMAL_DIGITS)):

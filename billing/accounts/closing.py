@@ -69,6 +69,7 @@ class Closing:
 
     _desk: Desk
     _refund_to_source: RefundToSource | None
+    _settle_closing: Callable[[str], None]
 
     def close_account(
         self,
@@ -109,6 +110,8 @@ class Closing:
                 f"{account_id} can't be closed yet: {'; '.join(trouble)}."
                 " Settle that, or say why it is closed all the same (force_reason)"
             )
+        # Only now: fees by days and the end of free energy are for an account that really closes.
+        self._settle_closing(account_id)
         refunds = []
         if refund is RefundBy.SOURCE:
             refunds = self._send_back(asked, account_id, actor, reason)

@@ -42,6 +42,7 @@ class Accounts(Opening, People, Moving, Meters, Closing, Requests, Importing):
         *,
         zone: ZoneInfo,
         settle: Callable[[str], None],
+        settle_closing: Callable[[str], None] | None = None,
         refund_to_source: RefundToSource | None = None,
         unsettled: Callable[[str], Sequence[str]] = _nothing_unsettled,
         reading_of: Callable[[str], Reading | None] = _never_read,
@@ -52,3 +53,4 @@ class Accounts(Opening, People, Moving, Meters, Closing, Requests, Importing):
             rules or AccountRules(),
         )  # fmt: skip
         self._refund_to_source = refund_to_source
+        self._settle_closing = settle_closing or settle
