@@ -103,6 +103,8 @@ class Money:
 
     def look_at(self, accounts: Sequence[str] | None = None) -> None:
         """Look for arrears among some accounts, or all, and tell the supervisor."""
+        if accounts is None:
+            self.services.charger.refresh()
         status = self._station.supervisor.status()
         self._kept = {name for name, meter in status.meters.items() if meter.keep_power is not None}
         self.services.keeper.check_and_send(accounts, self._station.hear)

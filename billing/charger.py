@@ -85,6 +85,13 @@ class Charger:
         """
         return self._intake.catch_up(series)
 
+    def refresh(self) -> None:
+        """Take over what the directory says now: who lives where, tariffs, accounts. Quick."""
+        with self._intake.lock:
+            self._intake.refresh_accounts()
+            for charge in self._intake.accounts.values():
+                charge.refresh()
+
     def charge_due(self, now: datetime | None = None) -> ChargeRun:
         """Book what is due: every `post_every_s`, and soon after each month's end.
 

@@ -96,6 +96,15 @@ def test_free_energy_rolls_over_to_the_end_of_the_term_up_to_a_cap(make_station)
     assert station.books.balance(free_book(ROOM)) == 6_000 + 6_000
 
 
+def test_what_is_not_booked_yet_is_free_as_soon_as_people_are_written_down(make_station):
+    station = station_with(make_station, free())
+    station.read((1, 1000), (5, 3000))
+    assert station.charger.accrued_micro(ROOM) == micro("1.00")
+    station.people(ROOM, 1)
+    station.charger.refresh()
+    assert station.charger.accrued_micro(ROOM) == 0
+
+
 def test_in_months_off_nobody_has_free_energy(make_station):
     station = station_with(make_station, free(months_off=[12]), people=1)
     use_by_month(station, 7_000, 7_000)
