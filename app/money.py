@@ -20,6 +20,7 @@ from domain.frame import Sweep
 
 CHARGE_EVERY_S, ATTACH_EVERY_S, PAY_EVERY_S, REPORT_EVERY_S = 1.0, 2.0, 2.0, 20.0
 ARREARS_EVERY_S, WATCH_EVERY_S, PREPAID_EVERY_S, HOUR_S = 10.0, 30.0, 1.0, 3600.0
+DAY_S = 24 * HOUR_S
 
 # Each room's days are read once a day, a few rooms at a time.
 FORECAST_EVERY_S, ROOMS_A_ROUND = 1.0, 50
@@ -123,6 +124,7 @@ class Money:
         rounds.add("prepaid meters", PREPAID_EVERY_S, services.prepaid.tick)
         rounds.add("comparison", PREPAID_EVERY_S, services.prepaid_check.compare_due)
         rounds.add("forecasts", FORECAST_EVERY_S, lambda: services.forecasts.refresh(ROOMS_A_ROUND))
+        rounds.add("old vouchers", DAY_S, services.tokens.prune)
         rounds.add("heartbeat", WATCH_EVERY_S, lambda: services.heartbeat.check(clock.now()))
         smtp = self._file.reports.smtp
         if smtp is not None:
