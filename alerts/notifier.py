@@ -127,8 +127,8 @@ class Notifier:
                 busy = False
                 log.warning("the outbox is not available", reason=str(error))
             except Exception:
-                # A bug about one message must not end the sending of all others; the watcher
-                # raises an alarm as nothing beats any more.
+                # A bug about one message must not end the sending of all others; what stays due
+                # for long is the watcher's alarm.
                 log.exception("the notifier failed")
                 busy = False
             if not busy:

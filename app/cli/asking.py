@@ -27,13 +27,21 @@ class NoStation(WattwardenError):
 
 
 def ask_station(
-    method: str, url: str, token: str, path: str, body: dict[str, Any] | None = None
+    method: str,
+    url: str,
+    token: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    key: str = "",
 ) -> Any:
-    """Send one request to a station and return its answer.
+    """Send one request to a station and return its answer; `key` makes it harmless to repeat.
 
     Raises NoStation where none answers, WattwardenError with the reason where it refuses.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if key:
+        headers["Idempotency-Key"] = key
     try:
         answer = httpx.request(
             method, f"{url}/api/v1{path}", json=body, headers=headers, timeout=WAIT_S

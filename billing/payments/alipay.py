@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -25,7 +24,15 @@ from billing.payments.channel import (
     Standing,
 )
 from billing.payments.model import CURRENCY, Order, Payment, Refund, StatementRow
-from billing.payments.reading import BEIJING, Unreadable, beijing_time, text_of, words_of, yuan_of
+from billing.payments.reading import (
+    BEIJING,
+    Unreadable,
+    beijing_time,
+    form_fields,
+    text_of,
+    words_of,
+    yuan_of,
+)
 from billing.payments.settings import AlipaySettings
 from domain.clock import Clock
 from domain.errors import LinkDown
@@ -36,7 +43,6 @@ WAYS = {
     "page": ("page", "FAST_INSTANT_TRADE_PAY"),
     "wap": ("wap", "QUICK_WAP_WAY"),
 }
-FIELDS_MOST = 100
 _GOOD, _SYSTEM = "10000", "20000"
 _NOT_THERE = "ACQ.TRADE_NOT_EXIST"
 _PAID = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
@@ -177,17 +183,9 @@ class Alipay:
     def read_notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
         """Verify and read a notice. Raises NoticeRefused."""
         try:
-            pairs = parse_qsl(
-                body.decode(),
-                keep_blank_values=True,
-                strict_parsing=True,
-                max_num_fields=FIELDS_MOST,
-            )
-        except ValueError as error:
-            raise NoticeRefused("no form", 400) from error
-        fields = dict(pairs)
-        if len(fields) != len(pairs):
-            raise NoticeRefused("a field stands twice", 400)
+            fields = form_fields(body)
+        except Unreadable as error:
+            raise NoticeRefused(str(error), 400) from error
         self._prove(fields)
         try:
             order = text_of(fields, "out_trade_no")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from domain.money import AMOUNT_MOST_MINOR, MINOR_PER_UNIT
@@ -12,6 +13,7 @@ from domain.money import AMOUNT_MOST_MINOR, MINOR_PER_UNIT
 # What is told may be wrong, but it must go into a database.
 MINOR_MOST = AMOUNT_MOST_MINOR * 1_000
 WORDS_MOST = 200
+FIELDS_MOST = 100
 BEIJING = ZoneInfo("Asia/Shanghai")
 
 
@@ -28,6 +30,20 @@ def json_object(body: bytes | str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable("not a JSON object")
     return value
+
+
+def form_fields(body: bytes) -> dict[str, str]:
+    """Read a form whose every field stands once. Raises Unreadable."""
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=FIELDS_MOST
+        )
+    except ValueError as error:
+        raise Unreadable("no form") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Unreadable("a field stands twice")
+    return fields
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str:

@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from billing.payments.channel import (
     ChannelRefused,
@@ -19,7 +19,15 @@ from billing.payments.channel import (
 )
 from billing.payments.http import STATEMENT_BYTES_MOST, Http
 from billing.payments.model import CURRENCY, Order, Payment, Refund, StatementRow
-from billing.payments.reading import BEIJING, Unreadable, beijing_time, minor_of, text_of, words_of
+from billing.payments.reading import (
+    BEIJING,
+    Unreadable,
+    beijing_time,
+    form_fields,
+    minor_of,
+    text_of,
+    words_of,
+)
 from billing.payments.settings import UnionPaySettings
 from billing.payments.unionpay_bill import bill_rows
 from billing.payments.unionpay_signing import NotSigned, UnionPayKeys, check, signed
@@ -29,7 +37,6 @@ from domain.errors import LinkDown
 NAME = "unionpay"
 STAMP = "%Y%m%d%H%M%S"
 YUAN = "156"
-FIELDS_MOST = 100
 WAYS = {"page": "07", "wap": "08"}
 _DONE = frozenset({"00", "A6"})
 _OPEN = frozenset({"03", "04", "05"})
@@ -150,17 +157,9 @@ class UnionPay:
     def read_notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
         """Verify and read a notice. Raises NoticeRefused."""
         try:
-            pairs = parse_qsl(
-                body.decode(),
-                keep_blank_values=True,
-                strict_parsing=True,
-                max_num_fields=FIELDS_MOST,
-            )
-        except ValueError as error:
-            raise NoticeRefused("no form", 400) from error
-        fields = dict(pairs)
-        if len(fields) != len(pairs):
-            raise NoticeRefused("a field stands twice", 400)
+            fields = form_fields(body)
+        except Unreadable as error:
+            raise NoticeRefused(str(error), 400) from error
         try:
             check(fields, self._keys, now)
         except NotSigned as error:

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Trade:
         return sum(one.amount_minor for one in self.refunds.values() if one.status != "refused")
 
 
-class LocalProvider:
+class LocalProvider(ABC):
     """A provider on loopback. `start` gives its base URL, `pay` is the customer paying.
 
     `refuse_refunds` makes it refuse refunds, `slow_refunds` leave them pending until
@@ -132,21 +133,21 @@ class LocalProvider:
             self._thread.join(START_WITHIN_S)
         self._sender.close()
 
+    @abstractmethod
     def app(self) -> FastAPI:
         """Build what is served."""
-        raise NotImplementedError
 
+    @abstractmethod
     def table(self, folder: Path) -> dict[str, str]:
         """Write the merchant's key files into a folder; return the table of the site file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def notice(self, trade: Trade, tamper: Tamper | None = None) -> SignedNotice:
         """Sign the notice of a paid order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refund_notice(self, trade: Trade, refund: GivenBack) -> SignedNotice | None:
         """Sign the notice of a refund; None where the provider sends none."""
-        raise NotImplementedError
 
     def pay(
         self,
