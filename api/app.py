@@ -121,11 +121,7 @@ def _add_routes(app: FastAPI, deps: ApiDeps) -> None:
     for part in (me, rooms, appeals, users, tariffs, usage, purchases, tokens, reports, messages):
         app.include_router(part.router, prefix=PREFIX, dependencies=token, responses=answers)
     # Files before people: /people/export is no person.
-    for part in (account_files, accounts, people, money_requests):
-        app.include_router(
-            part.router, prefix=PREFIX, dependencies=token, responses=answers | _TOO_LARGE
-        )
-    for part in (payments, till, refunds):
+    for part in (account_files, accounts, people, money_requests, payments, till, refunds):
         app.include_router(
             part.router, prefix=PREFIX, dependencies=token, responses=answers | _TOO_LARGE
         )

@@ -14,13 +14,14 @@ from billing.payments.channel import PaymentChannel
 from billing.reports.mailer import ReportMailer
 from billing.reports.smtp import SmtpSender
 from domain.books import EntryKind, Posted
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, StoreUnavailable, WattwardenError
 from domain.events import Event, EventKind, Severity
 from domain.frame import Sweep
 
 CHARGE_EVERY_S, ATTACH_EVERY_S, PAY_EVERY_S, REPORT_EVERY_S = 1.0, 2.0, 2.0, 20.0
 ARREARS_EVERY_S, WATCH_EVERY_S, PREPAID_EVERY_S, HOUR_S = 10.0, 30.0, 1.0, 3600.0
 DAY_S = 24 * HOUR_S
+FAILED_SHOWN = 20
 
 # Each room's days are read once a day, a few rooms at a time.
 FORECAST_EVERY_S, ROOMS_A_ROUND = 1.0, 50
@@ -89,9 +90,22 @@ class Money:
             self.services.notifier.stop()
 
     def settle(self) -> None:
-        """Book what is used; after the field has stopped, so that nothing more comes."""
+        """Book what is used; after the field has stopped, so that nothing more comes.
+
+        What can't be booked now is told, and booked after the next start: it is in the series.
+        """
+        failed: list[str] = []
         for account in self.services.directory.accounts():
-            self.services.charger.settle(account.id)
+            try:
+                self.services.charger.settle(account.id)
+            except StoreUnavailable as error:
+                failed.append(str(error))
+                break
+            except WattwardenError as error:
+                failed.append(f"{account.id}: {error}")
+        if failed:
+            shown = "; ".join(failed[:FAILED_SHOWN])
+            self._tell(EventKind.WORK_FAILING, f"not all use is booked: {shown}", Severity.ALARM)
 
     def failing(self) -> list[str]:
         """Say what could not be done when it was last tried, and why."""
@@ -166,10 +180,12 @@ class Money:
         return ", ".join(sorted(words - {""}))
 
     def _round_changed(self, item: Round) -> None:
-        now, site = self._station.clock.now(), self._station.site.name
         if item.failing:
             message = f"{item.name} can't be done: {item.failing}"
-            event = Event(now, EventKind.WORK_FAILING, site, message, Severity.ALARM)
+            self._tell(EventKind.WORK_FAILING, message, Severity.ALARM)
         else:
-            event = Event(now, EventKind.WORK_RESUMED, site, f"{item.name} is done again")
-        self._station.on_event(event)
+            self._tell(EventKind.WORK_RESUMED, f"{item.name} is done again")
+
+    def _tell(self, kind: EventKind, words: str, severity: Severity = Severity.INFO) -> None:
+        station = self._station
+        station.on_event(Event(station.clock.now(), kind, station.site.name, words, severity))

@@ -12,7 +12,7 @@ from app.code_messages import code_sender
 from app.money_file import MoneyFile
 from app.refund_route import refund_to_source
 from app.station import SEAL_KEY_NAME, Station
-from billing.accounts.desk import Reading
+from billing.accounts.desk import AccountRules, Reading
 from billing.accounts.service import Accounts
 from billing.arrears import ArrearsKeeper
 from billing.bills import UsageStep
@@ -102,6 +102,7 @@ class MoneyServices:
             settle=charger.settle, settle_closing=charger.settle_closing,
             refund_to_source=refund_to_source(self.payments),
             unsettled=self._held_energy, reading_of=self._reading_of,
+            rules=AccountRules(tariffs=charger.shelf.tariffs),
         )  # fmt: skip
         self.tokens = Tokens(
             directory, SqlTokenStore(ledger, books, till=file.payments.cash is not None),

@@ -23,7 +23,13 @@ def key_path(prefix: str, location: tuple[int | str, ...]) -> str:
 def faults_of(error: ValidationError, file: str, prefix: str) -> list[Fault]:
     """List every error of a validation as a fault with file and key."""
     faults = []
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
+        # A list whose only entries are faulty counts as empty: the entries' own faults say it.
+        if item["type"] == "too_short" and any(
+            _is_inside(one["loc"], item["loc"]) for one in items
+        ):
+            continue
         where = key_path(prefix, item["loc"])
         message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
         given = item.get("input")
@@ -31,6 +37,10 @@ def faults_of(error: ValidationError, file: str, prefix: str) -> list[Fault]:
             message += f" (given: {given!r})"
         faults.append(Fault(f"{file}: {where}" if where else file, message))
     return faults
+
+
+def _is_inside(location: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(location) > len(outer) and location[: len(outer)] == outer
 
 
 def build(

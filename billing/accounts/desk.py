@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -46,13 +46,14 @@ class AccountRules:
 
     `request_days`: how long a request for money waits for the second person. `most_credit_micro`
     bounds a credit limit. `backdate_days`: how far back a move or a change may be dated.
-    `wait_s` bounds the wait for the disk.
+    `wait_s` bounds the wait for the disk. `tariffs` names the tariffs that there are; None: any.
     """
 
     request_days: float = 7.0
     most_credit_micro: int = 1_000_000_000
     backdate_days: int = 400
     wait_s: float = 30.0
+    tariffs: Callable[[], Collection[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

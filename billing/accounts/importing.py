@@ -47,8 +47,7 @@ class Importing:
         sheet, faults = read_sheet(content, file, ROOMS if kind is FileKind.ROOMS else PEOPLE)
         plan: ImportPlan | None = None
         if sheet is not None and kind is FileKind.ROOMS:
-            most = desk.rules.most_credit_micro
-            plan, faults = plan_rooms(sheet, file, desk.directory, self._opening_of, most)
+            plan, faults = plan_rooms(sheet, file, desk.directory, self._opening_of, desk.rules)
         elif sheet is not None:
             plan, faults = plan_people(sheet, file, desk.directory, desk.today())
         if plan is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.accounts.desk import AccountRefused, event_of, money
+from billing.accounts.desk import AccountRefused, AccountRules, event_of, money
 from billing.accounts.roster import account_id_of, free_id
 from billing.accounts.store import AccountsTransaction, TariffSince
 from billing.model import Account, BalanceMode, RegisterSpan
@@ -90,14 +90,15 @@ def attach_in(tx: AccountsTransaction, span: RegisterSpan) -> None:
     tx.save_register(span)
 
 
-def new_account_faults(new: NewAccount, most_credit_micro: int) -> list[Fault]:
+def new_account_faults(new: NewAccount, rules: AccountRules) -> list[Fault]:
     """List what is wrong with a new account."""
     faults = [
         Fault(name, "is needed")
         for name, text in (("building", new.building), ("room", new.room), ("tariff", new.tariff))
         if not text.strip()
     ]
-    faults += terms_faults({"credit_limit_micro": new.credit_limit_micro}, most_credit_micro)
+    terms = {"credit_limit_micro": new.credit_limit_micro}
+    faults += terms_faults(terms | ({"tariff": new.tariff} if new.tariff.strip() else {}), rules)
     if new.area_m2 is not None and not 0 < new.area_m2 <= 100_000:
         faults.append(Fault("area_m2", f"must be from 0 to 100000 m2 (given: {new.area_m2})"))
     if new.id and account_id_of(new.id, "") != new.id.rstrip("-"):
@@ -109,16 +110,21 @@ def new_account_faults(new: NewAccount, most_credit_micro: int) -> list[Fault]:
     return faults
 
 
-def terms_faults(changes: Mapping[str, Any], most_credit_micro: int) -> list[Fault]:
+def terms_faults(changes: Mapping[str, Any], rules: AccountRules) -> list[Fault]:
+    """List what is wrong with changed terms of an account; limits in micro-units."""
     faults: list[Fault] = []
     if not changes:
         faults.append(Fault("body", "nothing to change is named"))
     limit = changes.get("credit_limit_micro")
-    if limit is not None and not 0 <= limit <= most_credit_micro:
-        message = f"must be from 0 to {most_credit_micro} micro-units (given: {limit})"
+    if limit is not None and not 0 <= limit <= rules.most_credit_micro:
+        message = f"must be from 0 to {rules.most_credit_micro} micro-units (given: {limit})"
         faults.append(Fault("credit_limit_micro", message))
-    if "tariff" in changes and not str(changes["tariff"]).strip():
+    tariff = changes.get("tariff")
+    if tariff is not None and not str(tariff).strip():
         faults.append(Fault("tariff", "is needed"))
+    elif tariff is not None and rules.tariffs is not None and tariff not in rules.tariffs():
+        known = ", ".join(sorted(rules.tariffs())) or "none yet"
+        faults.append(Fault("tariff", f"no tariff {tariff!r}; there are: {known}"))
     return faults
 
 

@@ -46,7 +46,7 @@ class Opening:
         desk = self._desk
         asked = Asked(action_id, "open", f"{new.building}/{new.room}", actor, _told(new))
         desk.check_asked(asked)
-        faults = new_account_faults(new, desk.rules.most_credit_micro)
+        faults = new_account_faults(new, desk.rules)
         if faults:
             raise InvalidInput(faults)
         now = desk.now()
@@ -78,7 +78,7 @@ class Opening:
         changes = {name: value for name, value in wanted.items() if value is not None}
         asked = Asked(action_id, "change", account_id, actor, {**changes, "reason": reason})
         desk.check_asked(asked, reason)
-        faults = terms_faults(changes, desk.rules.most_credit_micro)
+        faults = terms_faults(changes, desk.rules)
         if faults:
             raise InvalidInput(faults)
         known = desk.done_before(asked)

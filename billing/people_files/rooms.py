@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from billing.accounts.desk import AccountRules
 from billing.accounts.new_account import NewAccount, new_account_faults
 from billing.model import Account, Directory
 from billing.people_files.columns import ROOMS
@@ -31,7 +32,7 @@ OpeningOf = Callable[[str], int | None]
 
 
 def plan_rooms(
-    sheet: Sheet, file: str, directory: Directory, opening_of: OpeningOf, most_credit_micro: int
+    sheet: Sheet, file: str, directory: Directory, opening_of: OpeningOf, rules: AccountRules
 ) -> tuple[ImportPlan | None, list[Fault]]:
     """Hold a file of rooms against the accounts; give what would be done, or every fault.
 
@@ -43,7 +44,7 @@ def plan_rooms(
     for row in sheet.rows:
         place = (row.get("building"), row.get("room"))
         account = directory.account_of_room(*place)
-        new, wrong = _read(row, account, sheet.columns, most_credit_micro)
+        new, wrong = _read(row, account, sheet.columns, rules)
         if place in seen:
             wrong.append(Fault(row.at("room"), f"{' '.join(place)} stands in row {seen[place]}"))
         seen[place] = row.number
@@ -87,7 +88,7 @@ def _planned(row: Row, new: NewAccount, account: Account | None) -> tuple[Item, 
 
 
 def _read(
-    row: Row, account: Account | None, columns: frozenset[str], most_credit_micro: int
+    row: Row, account: Account | None, columns: frozenset[str], rules: AccountRules
 ) -> tuple[NewAccount, list[Fault]]:
     """Read a row; a column that the file does not have leaves the account as it is."""
     faults: list[Fault] = []
@@ -113,7 +114,7 @@ def _read(
     names = {"credit_limit_micro": "credit_limit", "opening_micro": "opening_balance"}
     faults += [
         Fault(row.at(names.get(fault.source, fault.source)), fault.message)
-        for fault in new_account_faults(new, most_credit_micro)
+        for fault in new_account_faults(new, rules)
     ]
     faults += [
         Fault(row.at(column), f"has more than {TEXTS_MOST} characters")

@@ -87,7 +87,6 @@ def _create_entries() -> None:
         sa.Column("hash", sa.String, nullable=False),
         sa.UniqueConstraint("id", name="book_entry_id"),
     )
-    op.create_index("book_entry_time", "book_entry", ["time"])
     refers = sa.text("reference <> ''")
     op.create_index(
         "book_entry_reference",
